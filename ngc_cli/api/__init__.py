@@ -1,0 +1,1 @@
+"""The NGC API: endpoints as functions that return records. Only ``wire`` knows the names of JSON members."""

@@ -1,0 +1,372 @@
+"""Endpoints of models and model-scripts: the artifacts, their versions, files, uploads and the search.
+
+Source: contract/models-and-transfers.md sections 1.5, 2, 5 and 6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ngc_cli.api.client import SLOW_CALL_S, ApiClient, path_of
+from ngc_cli.api.wire import (
+    Names,
+    artifact,
+    artifact_version,
+    base64_digest,
+    encode,
+    encode_artifact,
+    file_entry,
+    found_artifacts,
+    hex_digest,
+)
+from ngc_cli.errors import NotAuthenticated, NotFound, ServerError
+from ngc_cli.http.auth import Scope
+from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
+from ngc_cli.refs import ArtifactRef
+
+_SEARCH_FIELDS = [
+    "attributes",
+    "createdBy",
+    "dateCreated",
+    "dateModified",
+    "description",
+    "displayName",
+    "guestAccess",
+    "isPublic",
+    "labels",
+    "latestVersionId",
+    "name",
+    "orgName",
+    "sharedWithOrgs",
+    "sharedWithTeams",
+    "teamName",
+]
+_HASHES_PER_CALL = 100
+_FILES_PER_COMMIT = 4000
+SERVICE_PART_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class FileUrl:
+    """A link to the bytes of one file; it needs no credentials and expires."""
+
+    path: str
+    url: str
+
+
+@dataclass(frozen=True)
+class PartUpload:
+    """A started multipart upload: the part size that holds, links by part number counted from 1, and the sizes
+    of the parts that the server says it has already (an extension of our registry)."""
+
+    upload_id: str
+    part_size_bytes: int
+    urls: dict[int, str]
+    received: dict[int, int]
+
+
+class ArtifactApi:
+    """The endpoints of one kind of artifact."""
+
+    def __init__(self, client: ApiClient, names: Names) -> None:
+        self._client = client
+        self._names = names
+
+    # artifacts
+
+    def get(self, ref: ArtifactRef) -> Artifact:
+        """The artifact itself; raises NotFound."""
+        answer = self._client.call(
+            "GET", self._path(ref), params={"resolve-labels": "false"}, scope=self._scope(ref)
+        )
+        return artifact(answer.get(self._names.one))
+
+    def create(self, ref: ArtifactRef, record: Artifact) -> Artifact:
+        """Create an artifact; raises AlreadyExists."""
+        self._require_key("create")
+        path = path_of(*self._org_path(ref), self._names.segment)
+        body = encode_artifact(record, create=True)
+        answer = self._client.call("POST", path, body=body, scope=self._scope(ref), timeout_s=SLOW_CALL_S)
+        return artifact(answer.get(self._names.one))
+
+    def update(self, ref: ArtifactRef, record: Artifact) -> Artifact:
+        """Change the given members of an artifact; ``labels`` is the whole new list."""
+        self._require_key("update")
+        body = encode_artifact(record, create=False)
+        answer = self._client.call("PATCH", self._path(ref), body=body, scope=self._scope(ref), retry=True)
+        return artifact(answer.get(self._names.one))
+
+    def remove(self, ref: ArtifactRef) -> None:
+        """Remove an artifact with all versions, or the one version named."""
+        self._require_key("remove")
+        path = self._path(ref, "versions", ref.version) if ref.version else self._path(ref)
+        self._client.call("DELETE", path, scope=self._scope(ref), timeout_s=SLOW_CALL_S)
+
+    def search(self, pattern: str, org: str, team: str) -> Iterator[Artifact]:
+        """Artifacts whose ``org/[team/]name`` matches the pattern: the public ones, then the org's.
+
+        Yields each artifact once; pages are fetched when they are asked for.
+        """
+        scopes: list[tuple[str, ...]] = [("catalog",)]
+        if not self._client.credentials.is_guest:
+            if org:
+                scopes.append(("org", org, "team", team) if team else ("org", org))
+            scopes.append(("subscriber", "catalog"))
+        seen: set[str] = set()
+        for scope in scopes:
+            for item in self._search_in(scope, pattern, Scope(org, team) if scope[0] == "org" else Scope()):
+                path = "/".join(part for part in (item.org_name, item.team_name, item.name) if part)
+                if path not in seen:
+                    seen.add(path)
+                    yield item
+
+    def _search_in(self, segments: Sequence[str], pattern: str, scope: Scope) -> Iterator[Artifact]:
+        path = path_of("v2", "search", *segments, "resources", self._names.search_type)
+        page = 0
+        while True:
+            query = {
+                "fields": _SEARCH_FIELDS,
+                "filters": [],
+                "orderBy": [{"field": "score", "value": "ASC"}],
+                "page": page,
+                "pageSize": 100,
+                "query": f"resourceId:{pattern or '*'}",
+                "queryFields": ["name", "displayName", "description", "all"],
+            }
+            answer = self._client.call(
+                "GET", path, params={"q": json.dumps(query)}, scope=scope, expect=(403, 404)
+            )
+            yield from found_artifacts(answer, self._names)
+            page += 1
+            if page >= int(answer.get("resultPageTotal") or 0):
+                return
+
+    # versions
+
+    def versions(self, ref: ArtifactRef) -> Iterator[ArtifactVersion]:
+        """All versions, the highest first."""
+        path = self._path(ref, "versions")
+        for page in self._client.pages(path, params={"sort-order": "SEMVER_DESC"}, scope=self._scope(ref)):
+            for item in page.get(self._names.versions) or []:
+                yield artifact_version(item)
+
+    def version(self, ref: ArtifactRef) -> ArtifactVersion:
+        """One version; raises NotFound."""
+        answer = self._client.call("GET", self._path(ref, "versions", ref.version), scope=self._scope(ref))
+        return artifact_version(answer.get(self._names.version))
+
+    def create_version(self, ref: ArtifactRef, record: ArtifactVersion) -> ArtifactVersion:
+        """Create an empty version that waits for its files; raises AlreadyExists."""
+        self._require_key("upload")
+        answer = self._client.call(
+            "POST", self._path(ref, "versions"), body=encode(record), scope=self._scope(ref)
+        )
+        return artifact_version(answer.get(self._names.version))
+
+    def update_version(
+        self, ref: ArtifactRef, record: ArtifactVersion, *, set_latest: bool = False
+    ) -> ArtifactVersion:
+        """Change the given members of a version."""
+        self._require_key("update")
+        self._client.call(
+            "PATCH",
+            self._path(ref, "versions", ref.version),
+            params={"set-latest": "true"} if set_latest else None,
+            body=encode(record, drop=("versionId",)),
+            scope=self._scope(ref),
+            retry=True,
+        )
+        return self.version(ref)
+
+    # files
+
+    def files(self, ref: ArtifactRef) -> Iterator[FileEntry]:
+        """Every file of a version."""
+        for page in self._client.pages(
+            self._path(ref, "versions", ref.version, "files"), scope=self._scope(ref)
+        ):
+            for item in page.get(self._names.files) or []:
+                yield file_entry(item)
+
+    def file_urls(self, ref: ArtifactRef) -> Iterator[FileUrl]:
+        """Links to the files of a version, a page at a time (contract 1.4 and 5.2)."""
+        path = self._urls_path(ref)
+        page = 0
+        while True:
+            params = {"page-number": page} if page else None
+            answer = self._client.call("GET", path, params=params)
+            urls, paths = answer.get("urls") or [], answer.get("filepath") or []
+            if len(urls) != len(paths):
+                raise ServerError("the server sent links that do not match their files")
+            yield from (FileUrl(str(name), str(url)) for name, url in zip(paths, urls, strict=True))
+            page += 1
+            info = answer.get("paginationInfo") or {}
+            if not paths or page * int(info.get("size") or 0) >= int(info.get("totalResults") or 0):
+                return
+
+    def file_url(self, ref: ArtifactRef, path: str) -> str:
+        """A link to one file."""
+        answer = self._client.call("GET", self._urls_path(ref), params={"path": path})
+        urls = answer.get("urls")
+        if not isinstance(urls, list) or not urls:
+            raise NotFound(f"the server gives no link for '{path}' of {ref}")
+        return str(urls[0])
+
+    # uploads
+
+    def known_hashes(self, ref: ArtifactRef, digests: Iterable[str]) -> set[str]:
+        """Which of these hex sha256 the server holds already."""
+        wanted = sorted(set(digests))
+        known: set[str] = set()
+        for start in range(0, len(wanted), _HASHES_PER_CALL):
+            batch = [{"sha256": base64_digest(item)} for item in wanted[start : start + _HASHES_PER_CALL]]
+            answer = self._client.call(
+                "POST",
+                self._path(ref, "files"),
+                params={"page-size": _HASHES_PER_CALL},
+                body={"files": batch},
+                scope=self._scope(ref),
+                retry=True,
+            )
+            known |= {
+                hex_digest(item.get("sha256")) or ""
+                for item in answer.get("files") or []
+                if isinstance(item, dict) and item.get("exists") is True
+            }
+        return known
+
+    def start_upload(
+        self,
+        ref: ArtifactRef,
+        path: str,
+        size_bytes: int,
+        sha256: str,
+        *,
+        part_size_bytes: int,
+        upload_id: str = "",
+        part_numbers: Sequence[int] = (),
+    ) -> PartUpload:
+        """Start the upload of one file, or with an id go on with the given parts of it (contract 6.4).
+
+        The server may not grant the asked part size: the number of links tells which size holds. Raises
+        ServerError for an answer that cannot be followed.
+        """
+        body: dict[str, Any] = {
+            **self._upload_body(ref, path, sha256),
+            "size": size_bytes,
+            "customPartSize": part_size_bytes,
+        }
+        if upload_id:
+            body |= {"uploadID": upload_id, "partNumberList": list(part_numbers)}
+        answer = self._client.call(
+            "POST", self._files_path(ref, "multipart"), body=body, scope=self._scope(ref), retry=True
+        )
+        urls = answer.get("urls")
+        given_id = str(answer.get("uploadID") or "")
+        if not isinstance(urls, list) or not given_id:
+            raise ServerError(f"the server did not say where to send '{path}'")
+        resumed = given_id == upload_id and len(urls) == len(part_numbers)
+        numbers = part_numbers if resumed else range(1, len(urls) + 1)
+        if not resumed and len(urls) != _part_count(size_bytes, part_size_bytes):
+            part_size_bytes = SERVICE_PART_BYTES
+            if len(urls) != _part_count(size_bytes, part_size_bytes):
+                raise ServerError(f"the server gave {len(urls)} links for '{path}', which fits no part size")
+        received = {
+            int(item["partNumber"]): int(item["size"])
+            for item in answer.get("receivedParts") or []
+            if isinstance(item, dict) and "partNumber" in item and "size" in item
+        }
+        return PartUpload(
+            given_id, part_size_bytes, {n: str(url) for n, url in zip(numbers, urls, strict=True)}, received
+        )
+
+    def complete_upload(self, ref: ArtifactRef, path: str, sha256: str, upload_id: str) -> None:
+        """Tell that all parts are sent. 400 means that it was complete before (contract 6.5)."""
+        body = {**self._upload_body(ref, path, sha256), "uploadID": upload_id}
+        self._client.call(
+            "PUT",
+            self._files_path(ref, "multipart"),
+            body=body,
+            scope=self._scope(ref),
+            expect=(400,),
+            timeout_s=SLOW_CALL_S,
+        )
+
+    def commit(self, ref: ArtifactRef, files: Sequence[tuple[str, str]], *, base_version: str = "") -> None:
+        """Bind paths to contents, ``files`` being pairs of path and hex sha256."""
+        if base_version:
+            self._commit_call(ref, [], base_version)
+        for start in range(0, len(files), _FILES_PER_COMMIT):
+            self._commit_call(ref, files[start : start + _FILES_PER_COMMIT], None)
+
+    def _commit_call(
+        self, ref: ArtifactRef, files: Sequence[tuple[str, str]], base_version: str | None
+    ) -> None:
+        body = {
+            "name": ref.name,
+            "artifactType": self._names.segment,
+            "version": ref.version,
+            "baseVersion": base_version,
+            "files": [
+                {"commitType": "ADDITION", "filePath": path, "sha256": base64_digest(digest)}
+                for path, digest in files
+            ],
+        }
+        self._client.call(
+            "POST",
+            self._files_path(ref, "commit"),
+            params={"upload-pending": "True"},
+            body=body,
+            retry=True,
+            timeout_s=SLOW_CALL_S,
+        )
+
+    # paths
+
+    def _upload_body(self, ref: ArtifactRef, path: str, sha256: str) -> dict[str, Any]:
+        return {
+            "name": ref.name,
+            "version": ref.version,
+            "artifactType": self._names.segment,
+            "filePath": path,
+            "sha256": base64_digest(sha256),
+        }
+
+    def _require_key(self, verb: str) -> None:
+        if self._client.credentials.is_guest:
+            raise NotAuthenticated(
+                f"to {verb} a {self._names.one} needs an API key, and none is set",
+                hint="Set one with 'ngc config set', or in NGC_CLI_API_KEY.",
+            )
+
+    @staticmethod
+    def _scope(ref: ArtifactRef) -> Scope:
+        return Scope(ref.org, ref.team)
+
+    @staticmethod
+    def _org_path(ref: ArtifactRef) -> tuple[str, ...]:
+        return ("v2", "org", ref.org, "team", ref.team) if ref.team else ("v2", "org", ref.org)
+
+    def _path(self, ref: ArtifactRef, *rest: str) -> str:
+        """Path of an artifact or of what lies below it; guests use the public form (contract 1.5)."""
+        if self._client.credentials.is_guest:
+            names = [part for part in (ref.org, ref.team, ref.name) if part]
+            return path_of("v2", self._names.segment, *names, *rest)
+        return path_of(*self._org_path(ref), self._names.segment, ref.name, *rest)
+
+    def _urls_path(self, ref: ArtifactRef) -> str:
+        """Path of the link list: no ``versions`` segment, and for guests with ``org`` and ``team`` words."""
+        org = self._org_path(ref)
+        if self._client.credentials.is_guest:
+            return path_of("v2", self._names.segment, *org[1:], ref.name, ref.version, "files")
+        return path_of(*org, self._names.segment, ref.name, ref.version, "files")
+
+    def _files_path(self, ref: ArtifactRef, verb: str) -> str:
+        return path_of(*self._org_path(ref), "files", verb)
+
+
+def _part_count(size_bytes: int, part_size_bytes: int) -> int:
+    return max(1, -(-size_bytes // part_size_bytes))

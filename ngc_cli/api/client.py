@@ -1,0 +1,115 @@
+"""JSON calls to the NGC API, and its pages as one iterator.
+
+Source: contract/models-and-transfers.md sections 1.1 to 1.4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+
+from ngc_cli.errors import ServerError
+from ngc_cli.http.auth import NgcCredentials, Scope
+from ngc_cli.http.session import Http
+from ngc_cli.http.status import error_from_transport
+
+_ANSWER_LIMIT_BYTES = 256 * 1024 * 1024
+SLOW_CALL_S = 299.0
+USER_LEVEL = Scope()
+
+
+def path_of(*segments: str) -> str:
+    """A URL path of segments, each percent-quoted: a name can never become more than one segment."""
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+class ApiClient:
+    """Sends JSON to one API and returns its JSON objects, as the given identity."""
+
+    def __init__(self, http: Http, credentials: NgcCredentials) -> None:
+        self.http = http
+        self.credentials = credentials
+        self.base_url = credentials.api_url.rstrip("/")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        scope: Scope = USER_LEVEL,
+        expect: Collection[int] = (),
+        retry: bool | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object of the answer; an empty body is an empty object.
+
+        Raises the NgcError of the status, and ServerError when the body is not a JSON object.
+        """
+        response = self.http.send(
+            method,
+            self.base_url + path,
+            params=params,
+            json=body,
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            auth=self.credentials.scoped(scope),
+            expect=expect,
+            retry=retry,
+            timeout_s=timeout_s,
+        )
+        with response:
+            try:
+                text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise error_from_transport(error, method, self.base_url + path) from error
+        if not text:
+            return {}
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise ServerError(
+                f"the answer to {method} {path} is not JSON",
+                hint="Check --api-url; a proxy may have answered instead.",
+            ) from error
+        if not isinstance(answer, dict):
+            raise ServerError(f"the answer to {method} {path} is not a JSON object")
+        return answer
+
+    def pages(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        scope: Scope = USER_LEVEL,
+        page_size: int = 1000,
+    ) -> Iterator[dict[str, Any]]:
+        """The pages of a list, fetched one after the other and only when asked for.
+
+        Ends at ``totalPages`` or ``totalResults`` of ``paginationInfo``, whichever the server gives; without
+        either there is one page. Page numbers count from 0 and the first request names none.
+        """
+        page = 0
+        while True:
+            query = {"page-size": page_size, **(params or {})}
+            if page:
+                query["page-number"] = page
+            answer = self.call("GET", path, params=query, scope=scope)
+            yield answer
+            page += 1
+            if page >= _page_count(answer.get("paginationInfo")):
+                return
+
+
+def _page_count(info: Any) -> int:
+    """How many pages there are, by ``paginationInfo``; 1 when it does not tell."""
+    if not isinstance(info, dict):
+        return 1
+    total_pages, total, size = (info.get(name) for name in ("totalPages", "totalResults", "size"))
+    if isinstance(total, int) and isinstance(size, int) and size > 0:
+        return -(-total // size)
+    return total_pages if isinstance(total_pages, int) else 1

@@ -1,0 +1,234 @@
+"""Results as ascii, csv or json text: pure functions of views (cli-surface 1.5).
+
+A view is a Table, a Block, or Blocks under each other; ``data`` is always the JSON value of the same result.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from ngc_cli.errors import NgcError, UsageError
+
+RULE = "-" * 50
+Record = TypeVar("Record")
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Column(Generic[Record]):
+    """One column of a list: the key of ``--column``, the heading, and how to read the cell."""
+
+    key: str
+    header: str
+    cell: Callable[[Record], Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; ``data`` is the list of objects that json shows instead."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    data: Any
+
+
+@dataclass(frozen=True)
+class Field:
+    """``Label: value``, or a label with lines or fields nested below it."""
+
+    label: str
+    value: Cell = None
+    nested: Sequence[Field | str] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """A titled list of fields between rules."""
+
+    title: str
+    fields: Sequence[Field]
+    data: Any = None
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Several views under each other, with one JSON value for all."""
+
+    parts: Sequence[Table | Block]
+    data: Any
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The block that ends a transfer: an optional first line above the rule, then unindented labels."""
+
+    first_line: str
+    fields: Sequence[Field]
+    data: Any = field(default=None)
+
+
+View = Table | Block | Blocks | Summary
+
+
+def table(
+    records: Iterable[Record],
+    columns: Sequence[Column[Record]],
+    default: Sequence[str],
+    key: str,
+    chosen: Sequence[str] = (),
+) -> Table:
+    """A table of records with the default columns, or those of ``--column key[=header]`` after the key column.
+
+    Raises UsageError for an unknown column and NgcError for one named twice (cli-surface 1.5).
+    """
+    from ngc_cli.records import as_json
+
+    shown = _choose(columns, default, key, chosen)
+    items = list(records)
+    rows = [[column.cell(item) for column, _ in shown] for item in items]
+    return Table([header for _, header in shown], rows, as_json(items))
+
+
+def _choose(
+    columns: Sequence[Column[Record]], default: Sequence[str], key: str, chosen: Sequence[str]
+) -> list[tuple[Column[Record], str]]:
+    by_key = {column.key: column for column in columns}
+    if not chosen:
+        return [(by_key[name], by_key[name].header) for name in default]
+    picked: dict[str, str] = {}
+    for item in chosen:
+        name, _, header = item.partition("=")
+        if name not in by_key:
+            near = difflib.get_close_matches(name, by_key, 1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(by_key)}."
+            raise UsageError(f"there is no column '{name}'", hint=hint)
+        if name in picked:
+            raise NgcError(f"column '{name}' is given twice", hint="Give it once.")
+        picked[name] = header or by_key[name].header
+    if key not in picked:
+        picked = {key: by_key[key].header, **picked}
+    return [(by_key[name], header) for name, header in picked.items()]
+
+
+def render(view: View, format_type: str) -> str:
+    """The text of a view in one of the formats ``ascii``, ``csv`` and ``json``."""
+    if format_type == "json":
+        return json.dumps(view.data, indent=4, sort_keys=True)
+    if format_type == "csv":
+        return _csv(view)
+    return _ascii(view)
+
+
+def _ascii(view: View) -> str:
+    if isinstance(view, Table):
+        return _ascii_table(view)
+    if isinstance(view, Block):
+        lines = [RULE, f"  {view.title}", *_field_lines(view.fields, 4), RULE]
+    elif isinstance(view, Summary):
+        lines = [RULE, *_field_lines(view.fields, 0), RULE]
+        if view.first_line:
+            lines.insert(0, view.first_line)
+    else:
+        lines = [_ascii(part) for part in view.parts]
+    return "\n".join(lines)
+
+
+def _field_lines(fields: Sequence[Field | str], indent: int) -> list[str]:
+    lines: list[str] = []
+    for item in fields:
+        if isinstance(item, str):
+            lines += [" " * indent + line for line in item.splitlines() or [""]]
+            continue
+        value = _text(item.value)
+        lines.append(f"{' ' * indent}{item.label}:{' ' + value if value else ''}")
+        lines += _field_lines(item.nested, indent + 4)
+    return lines
+
+
+def _ascii_table(view: Table) -> str:
+    import sys
+
+    from tabulate import tabulate
+
+    rows = [[_text(cell) for cell in row] for row in view.rows]
+    widths = None
+    if sys.stdout.isatty():
+        import shutil
+
+        widths = _fit(view.headers, rows, shutil.get_terminal_size().columns)
+    lines = tabulate(
+        rows,
+        headers=list(view.headers),
+        tablefmt="outline",
+        disable_numparse=True,
+        maxcolwidths=widths,
+        maxheadercolwidths=widths,
+        break_on_hyphens=False,
+    )
+    return lines.replace("=", "-") if not rows else _plain_rule(lines)
+
+
+def _plain_rule(text: str) -> str:
+    """The same table with a rule of dashes under the heading."""
+    return "\n".join(
+        "+" + line[1:].replace("=", "-") if line.startswith("+=") else line for line in text.split("\n")
+    )
+
+
+def _fit(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Column widths that make the table fit the terminal, or None when it does."""
+    natural = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
+    if sum(natural) + 3 * len(natural) + 1 <= width:
+        return None
+    share = max((width - 1) // len(natural) - 3, 6)
+    spare = sum(max(share - size, 0) for size in natural)
+    wide = sum(size > share for size in natural)
+    return [size if size <= share else share + spare // wide for size in natural]
+
+
+def _csv(view: View) -> str:
+    import csv
+    import io
+
+    target = io.StringIO()
+    writer = csv.writer(target)
+    if isinstance(view, Table):
+        writer.writerow(view.headers)
+        writer.writerows([_text(cell) for cell in row] for row in view.rows)
+    else:
+        writer.writerow(("field", "value"))
+        writer.writerows(_csv_rows(view))
+    return target.getvalue().replace("\r\n", "\n")
+
+
+def _csv_rows(view: View) -> list[tuple[str, str]]:
+    if isinstance(view, Blocks):
+        return [row for part in view.parts if not isinstance(part, Table) for row in _csv_rows(part)]
+    assert not isinstance(view, Table)
+    return _flat(view.fields)
+
+
+def _flat(fields: Sequence[Field | str], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for item in fields:
+        if isinstance(item, str):
+            rows.append((prefix.rstrip(" /"), item))
+        elif item.nested:
+            rows += _flat(item.nested, f"{prefix}{item.label} / ")
+        else:
+            rows.append((prefix + item.label, _text(item.value)))
+    return rows
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)

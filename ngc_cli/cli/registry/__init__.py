@@ -1,0 +1,1 @@
+"""``ngc registry``: models, model-scripts and images."""

@@ -1,0 +1,177 @@
+"""The composition root: the only place that wires layers together, each part on first use."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from ngc_cli.cli.globals import GlobalFlags
+from ngc_cli.cli.output import Output, confirm, is_interactive
+from ngc_cli.errors import NgcError, NotConfirmed, UsageError
+from ngc_cli.refs import ArtifactRef, ImageRef
+
+if TYPE_CHECKING:
+    from ngc_cli.api.client import ApiClient
+    from ngc_cli.config.profiles import Settings
+    from ngc_cli.events import Progress
+    from ngc_cli.http.session import Http
+
+
+class Runtime:
+    """What a command needs: settings, output, the API client; made when first asked for."""
+
+    def __init__(self, flags: GlobalFlags) -> None:
+        self.flags = flags
+        if flags.debug:
+            _log_to_stderr()
+
+    @staticmethod
+    def of(ctx: typer.Context) -> Runtime:
+        """The runtime of the running command."""
+        return cast(Runtime, ctx.obj)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Effective settings, with their warnings told once; raises ConfigError or UsageError."""
+        from ngc_cli.config.profiles import resolve
+
+        settings = resolve(self.flags, os.environ)
+        if self.flags.ace is not None:
+            self.output.warn("--ace is accepted for old scripts and has no effect")
+        return settings
+
+    @cached_property
+    def format_type(self) -> str:
+        """The output format; known even when the configuration cannot be read."""
+        chosen = self.flags.format_type or os.environ.get("NGC_CLI_FORMAT_TYPE", "")
+        if chosen in ("ascii", "csv", "json"):
+            return chosen
+        from ngc_cli.config.profiles import resolve
+
+        try:
+            return resolve(self.flags, os.environ).format_type
+        except NgcError:
+            return "ascii"
+
+    @cached_property
+    def output(self) -> Output:
+        """Where results and notes go."""
+        return Output(self.format_type, quiet=self.flags.quiet)
+
+    @cached_property
+    def http(self) -> Http:
+        """The HTTP session of this command."""
+        from ngc_cli.http.session import Http, HttpSettings
+
+        settings = self.settings
+        return Http(
+            HttpSettings(timeout_s=settings.timeout_s, retries=settings.retries, ca_bundle=settings.ca_bundle)
+        )
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """The API client, as the configured identity or as a guest."""
+        from ngc_cli.api.client import ApiClient
+        from ngc_cli.http.auth import NgcCredentials
+
+        settings = self.settings
+        credentials = NgcCredentials(
+            self.http,
+            settings.api_key.reveal() if settings.api_key else "",
+            api_url=settings.api_url,
+            auth_url=settings.auth_url,
+            org=settings.org,
+            team=settings.team,
+        )
+        return ApiClient(self.http, credentials)
+
+    def artifact(self, text: str, *, version: bool | None = None, pattern: bool = False) -> ArtifactRef:
+        """A target with org and team filled in from the configuration.
+
+        ``version`` True wants one, False forbids one. Raises UsageError for what the command cannot work on.
+        """
+        ref = ArtifactRef.parse(text)
+        if ref.has_wildcard and not pattern:
+            raise UsageError(f"'{text}' has wildcards", hint="Name one thing; 'list' takes wildcards.")
+        if version and not ref.version:
+            raise UsageError(f"'{text}' names no version", hint=f"Write {ref.path}:VERSION.")
+        if version is False and ref.version:
+            raise UsageError(f"'{text}' names a version where none may be", hint=f"Write {ref.path}.")
+        self._tell_ignored_context(ref.org, ref.team)
+        ref = ref.within(self.settings.org, self.settings.team)
+        if not ref.org and not pattern:
+            raise UsageError(
+                f"'{text}' names no org and none is configured",
+                hint=f"Write ORG/{text}, or choose an org with 'ngc config set'.",
+            )
+        return ref
+
+    def image(self, text: str) -> ImageRef:
+        """An image reference with org and team filled in from the configuration; our own host is left out."""
+        ref = ImageRef.parse(text.removeprefix(f"{self.settings.registry_host}/"))
+        self._tell_ignored_context(ref.org, ref.team)
+        return ref.within(self.settings.org, self.settings.team)
+
+    def confirm(self, question: str) -> None:
+        """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
+        interactive = is_interactive(os.environ.get("NGC_CLI_NONINTERACTIVE", ""))
+        if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
+            raise NotConfirmed("nothing was changed: the answer was no")
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """The progress display of this command."""
+        import sys
+
+        from ngc_cli.cli.progress import progress
+
+        style = os.environ.get("NGC_CLI_PROGRESS_BAR_STYLE", "").upper()
+        silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
+        return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
+
+    def identity_note(self) -> str:
+        """Which org, team and key the command used, for errors that may come from a wrong one."""
+        settings = self.__dict__.get("settings")
+        if settings is None:
+            return ""
+        if not settings.api_key:
+            return "No API key is set, so this ran as a guest."
+        where = f"org '{settings.org}'" if settings.org else "no org"
+        team = f", team '{settings.team}'" if settings.team else ""
+        return f"Used {where}{team} and the API key from the {settings.sources['api_key']}."
+
+    def close(self) -> None:
+        """End what the command has opened."""
+        http = self.__dict__.get("http")
+        if http is not None:
+            http.close()
+
+    def _tell_ignored_context(self, org: str, team: str) -> None:
+        """Warn when an option names another org or team than the target does; the target wins."""
+        for option, given, named in (("--org", self.flags.org, org), ("--team", self.flags.team, team)):
+            if org and given and given != named and not given.startswith("no-"):
+                self.output.warn(f"{option} {given} is ignored: the target names {named or 'no team'}")
+
+
+def _log_to_stderr() -> None:
+    """Write the debug log to stderr, every line redacted."""
+    import logging
+    import platform
+    import sys
+
+    from ngc_cli import __version__
+    from ngc_cli.http.redact import redact_text
+
+    class Redacting(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return redact_text(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Redacting("%(asctime)s %(name)s %(message)s"))
+    logger = logging.getLogger("ngc_cli")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG)
+    logger.debug("ngc %s, Python %s, %s", __version__, platform.python_version(), platform.platform())

@@ -1,0 +1,71 @@
+"""Byte ranges of one URL as bodies that can be read into a reused buffer."""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+
+import requests
+import urllib3
+
+from ngc_cli.errors import IntegrityError
+from ngc_cli.http.auth import Authenticator
+from ngc_cli.http.redact import redact_url
+from ngc_cli.http.session import Http
+from ngc_cli.http.status import error_from_transport
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class RangeBody:
+    """The body of a (partial) answer: where it begins, how long the whole is, and its bytes."""
+
+    def __init__(self, response: requests.Response, start: int, total_bytes: int | None) -> None:
+        self.start = start
+        self.total_bytes = total_bytes
+        self.etag = response.headers.get("ETag", "")
+        self._response = response
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer from the body; 0 at its end. Raises NetworkError when the body breaks off."""
+        try:
+            return int(self._response.raw.readinto(buffer))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+            raise error_from_transport(error, "GET", self._response.url) from error
+
+    def close(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        self._response.close()
+
+    def __enter__(self) -> RangeBody:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_range(
+    http: Http, url: str, start: int, end: int, *, auth: Authenticator | None = None, etag: str = ""
+) -> RangeBody:
+    """Open bytes ``start`` to ``end`` (exclusive) of a URL with one try; the caller retries.
+
+    A server without ranges answers 200: then ``start`` of the body is 0. Raises the NgcError of the status, and
+    IntegrityError when the range answered is not the one asked for.
+    """
+    headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+    if etag:
+        headers["If-Range"] = etag
+    response = http.send("GET", url, headers=headers, auth=auth, retry=False)
+    if response.status_code != 206:
+        length = response.headers.get("Content-Length", "")
+        return RangeBody(response, 0, int(length) if length.isdigit() else None)
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    if match is None or int(match[1]) != start or int(match[2]) > end - 1:
+        response.close()
+        raise IntegrityError(
+            f"{redact_url(url)} answered with other bytes than the asked {start} to {end - 1}",
+            hint="Try again; a proxy on the way may be at fault.",
+        )
+    return RangeBody(response, start, None if match[3] == "*" else int(match[3]))

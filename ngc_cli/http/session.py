@@ -1,0 +1,250 @@
+"""The one HTTP session of a command: pool, time-outs, retries, redirects, proxies and CA on every path."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from ngc_cli import __version__
+from ngc_cli.errors import NetworkError, ServerError
+from ngc_cli.http.auth import Authenticator
+from ngc_cli.http.redact import redact_headers, redact_text, redact_url
+from ngc_cli.http.status import error_from_response, error_from_transport
+
+log = logging.getLogger("ngc_cli.http")
+
+RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 5
+_MAX_WAIT_S = 120.0
+_BLOCK_BYTES = 1024 * 1024
+
+Body = bytes | Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """How to reach servers: times in seconds, ``retries`` after the first try, path of a CA bundle or empty."""
+
+    timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    retries: int = 4
+    backoff_s: float = 0.5
+    ca_bundle: str = ""
+    pool_size: int = 32
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: what must agree for credentials to be sent."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+class Http:
+    """Sends requests; safe to use from several threads. Close it to cut short every wait between tries."""
+
+    def __init__(self, settings: HttpSettings | None = None) -> None:
+        self.settings = settings or HttpSettings()
+        self.closing = threading.Event()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = f"ngc-cli/{__version__}"
+        adapter = _Adapter(pool_connections=16, pool_maxsize=self.settings.pool_size)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def close(self) -> None:
+        """End waits between tries and close idle connections."""
+        self.closing.set()
+        self._session.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: Body | None = None,
+        auth: Authenticator | None = None,
+        expect: Collection[int] = (),
+        retry: bool | None = None,
+        timeout_s: float | None = None,
+        follow: bool = True,
+    ) -> requests.Response:
+        """Send and return the streamed response; the caller closes it (``with``).
+
+        ``data`` is bytes or a callable that returns a fresh body for each try. ``retry`` overrides the rule that
+        only idempotent methods are tried again. Raises the NgcError of the status unless it is below 400 or in
+        ``expect``; NetworkError when no answer came.
+        """
+        may_retry = (method in _IDEMPOTENT) if retry is None else retry
+        tries = self.settings.retries + 1
+        renewed = False
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = self._follow(method, url, headers, params, json, data, auth, timeout_s, follow)
+            except NetworkError:
+                if not may_retry or attempt >= tries:
+                    raise
+                self.pause(self._backoff_s(attempt, None))
+                continue
+            status = response.status_code
+            if status == 401 and auth is not None and not renewed and status not in expect:
+                renewed = True
+                if auth.renew(response):
+                    response.close()
+                    attempt -= 1
+                    continue
+            if status < 400 or status in expect:
+                return response
+            not_processed = status in (429, 503)
+            if (
+                status in RETRIED_STATUS
+                and (may_retry or (not_processed and retry is None))
+                and attempt < tries
+            ):
+                wait_s = self._backoff_s(attempt, response.headers.get("Retry-After"))
+                response.close()
+                self.pause(wait_s)
+                continue
+            raise error_from_response(response)
+
+    def pause(self, wait_s: float) -> None:
+        """Wait between two tries; raises NetworkError when the session is closed meanwhile."""
+        log.debug("waiting %.1f s before the next try", wait_s)
+        if self.closing.wait(wait_s):
+            raise NetworkError("the command was interrupted")
+
+    def _backoff_s(self, attempt: int, retry_after: str | None) -> float:
+        """Exponential with full jitter, but never less than the server asks for."""
+        ceiling = min(self.settings.backoff_s * 2 ** (attempt - 1), 30.0)
+        asked = _retry_after_s(retry_after)
+        if asked > _MAX_WAIT_S:
+            raise ServerError(
+                f"the server asks to wait {asked:.0f} s before the next try",
+                hint="Try again after that time.",
+            )
+        return max(asked, random.uniform(ceiling / 2, ceiling))
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, Any] | None,
+        json: Any,
+        data: Body | None,
+        auth: Authenticator | None,
+        timeout_s: float | None,
+        follow: bool,
+    ) -> requests.Response:
+        """One try: the request and its redirects. Credentials go only to origins the authenticator accepts."""
+        own_headers = dict(headers or {})
+        for _ in range(_MAX_REDIRECTS + 1):
+            body = data() if callable(data) else data
+            credentials = dict(auth.headers(url)) if auth is not None else {}
+            response = self._once(method, url, {**own_headers, **credentials}, params, json, body, timeout_s)
+            location = response.headers.get("Location")
+            if not (follow and response.status_code in _REDIRECTS and location):
+                return response
+            response.close()
+            target = urljoin(response.url or url, location)
+            _check_redirect(url, target)
+            if origin(target) != origin(url):
+                own_headers.pop("Authorization", None)
+            if response.status_code == 303 or (response.status_code in (301, 302) and method == "POST"):
+                method, json, data = "GET", None, None
+            url, params = target, None
+        raise ServerError(
+            f"too many redirects from {redact_url(url)}", hint="Check the address of the server."
+        )
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any] | None,
+        json: Any,
+        body: Any,
+        timeout_s: float | None,
+    ) -> requests.Response:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ServerError(f"'{redact_url(url)}' is not a web address")
+        request = self._session.prepare_request(
+            requests.Request(method, url, headers=dict(headers), params=params, json=json, data=body)
+        )
+        target = request.url or url
+        read_s = timeout_s or self.settings.timeout_s
+        started_s = time.monotonic()
+        try:
+            response = self._session.send(
+                request,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(self.settings.connect_timeout_s, read_s), read_s),
+                proxies=get_environ_proxies(target, no_proxy=None),
+                verify=self.settings.ca_bundle or True,
+            )
+        except (requests.RequestException, OSError, ValueError) as error:
+            log.debug("%s %s failed: %s", method, redact_url(target), redact_text(repr(error)))
+            raise error_from_transport(error, method, target) from error
+        log.debug(
+            "%s %s -> %d in %.0f ms; sent %s, got %s",
+            method,
+            redact_url(target),
+            response.status_code,
+            (time.monotonic() - started_s) * 1000,
+            redact_headers({str(name): str(value) for name, value in request.headers.items()}),
+            redact_headers(response.headers),
+        )
+        return response
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter that writes bodies in large blocks; http.client's own 16 KiB cost most of an upload's time."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, blocksize=_BLOCK_BYTES, **kwargs)
+
+
+def _check_redirect(source: str, target: str) -> None:
+    """Refuse a redirect that leaves the web or drops TLS."""
+    if urlsplit(target).scheme not in ("http", "https") or (
+        urlsplit(source).scheme == "https" and urlsplit(target).scheme != "https"
+    ):
+        raise ServerError(
+            f"{redact_url(source)} redirects to {redact_url(target)}, which is not safe to follow",
+            hint="Check the address of the server.",
+        )
+
+
+def _retry_after_s(value: str | None) -> float:
+    """Seconds of a Retry-After header in either form; 0 when absent or unreadable (RFC 9110, 10.2.3)."""
+    if not value:
+        return 0.0
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0

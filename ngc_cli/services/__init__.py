@@ -1,0 +1,1 @@
+"""Use cases: what a command does, with its collaborators passed in. No Typer, no printing, no requests."""
