@@ -79,6 +79,12 @@ class TransferTerminated(NgcError):
     code = "transfer_terminated"
 
 
+class TransferKilled(TransferTerminated):
+    """A transfer was ended by SIGTERM; what is done so far is kept for a resume."""
+
+    exit_code = ExitCode.TERMINATED
+
+
 class TransferIncomplete(NgcError):
     """A transfer ended before it was finished without a failed file."""
 

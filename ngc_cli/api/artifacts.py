@@ -105,7 +105,9 @@ class ArtifactApi:
         path = self._path(ref, "versions", ref.version) if ref.version else self._path(ref)
         self._client.call("DELETE", path, scope=self._scope(ref), timeout_s=SLOW_CALL_S)
 
-    def search(self, pattern: str, org: str, team: str) -> Iterator[Artifact]:
+    def search(
+        self, pattern: str, org: str, team: str, filters: Sequence[tuple[str, str | bool]] = ()
+    ) -> Iterator[Artifact]:
         """Artifacts whose ``org/[team/]name`` matches the pattern: the public ones, then the org's.
 
         Yields each artifact once; pages are fetched when they are asked for.
@@ -117,19 +119,23 @@ class ArtifactApi:
             scopes.append(("subscriber", "catalog"))
         seen: set[str] = set()
         for scope in scopes:
-            for item in self._search_in(scope, pattern, Scope(org, team) if scope[0] == "org" else Scope()):
+            for item in self._search_in(
+                scope, pattern, filters, Scope(org, team) if scope[0] == "org" else Scope()
+            ):
                 path = "/".join(part for part in (item.org_name, item.team_name, item.name) if part)
                 if path not in seen:
                     seen.add(path)
                     yield item
 
-    def _search_in(self, segments: Sequence[str], pattern: str, scope: Scope) -> Iterator[Artifact]:
+    def _search_in(
+        self, segments: Sequence[str], pattern: str, filters: Sequence[tuple[str, str | bool]], scope: Scope
+    ) -> Iterator[Artifact]:
         path = path_of("v2", "search", *segments, "resources", self._names.search_type)
         page = 0
         while True:
             query = {
                 "fields": _SEARCH_FIELDS,
-                "filters": [],
+                "filters": [{"field": name, "value": value} for name, value in filters],
                 "orderBy": [{"field": "score", "value": "ASC"}],
                 "page": page,
                 "pageSize": 100,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, cast
 
 import typer
 import typer.main
@@ -33,6 +33,7 @@ class Entry:
     summary: str
     hidden: bool = False
     alias_of: str = ""
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
 
 class LazyGroup(TyperGroup):
@@ -52,7 +53,7 @@ class LazyGroup(TyperGroup):
         if isinstance(entry.source, str):
             module = importlib.import_module(entry.source)
             return cast(Verbs, module.verbs).group(cmd_name)
-        return _command(entry.alias_of or cmd_name, entry.source)
+        return _command(entry.alias_of or cmd_name, entry.source, entry.spellings)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table of commands without importing any of them."""
@@ -79,15 +80,24 @@ class Verbs:
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def command(
-        self, name: str, *, aliases: tuple[str, ...] = (), hidden: bool = False
+        self,
+        name: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        hidden: bool = False,
+        spellings: Mapping[str, str] | None = None,
     ) -> Callable[[Function], Function]:
-        """Register the decorated function as a command; aliases work but are not listed."""
+        """Register the decorated function as a command; aliases work but are not listed.
+
+        ``spellings`` maps further spellings of options to their own; a value that does not begin with ``-`` is
+        the reason why the option is refused.
+        """
 
         def register(function: Function) -> Function:
             summary = (function.__doc__ or "").strip().splitlines()[0]
-            self.entries[name] = Entry(function, summary, hidden)
+            entry = self.entries[name] = Entry(function, summary, hidden, spellings=spellings or {})
             for alias in aliases:
-                self.entries[alias] = Entry(function, summary, hidden=True, alias_of=name)
+                self.entries[alias] = replace(entry, hidden=True, alias_of=name)
             return function
 
         return register
@@ -116,18 +126,62 @@ _PLAIN: dict[str, Any] = {
 def not_supported(name: str, instead: str = "") -> Function:
     """A command for a name of the official client that this one does not have."""
 
-    def refuse(words: list[str] | None = typer.Argument(None, hidden=True)) -> None:
+    def refuse(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
         raise UsageError(f"'{name}' is not supported by this client", hint=instead)
 
     refuse.__doc__ = "Not supported here."
     return refuse
 
 
-def _command(name: str, function: Function) -> TyperCommand:
+class StrictCommand(TyperCommand):
+    """A command that knows other spellings of its options, and takes an option once unless it may be repeated."""
+
+    spellings: Mapping[str, str]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Rename options, refuse those that have a reason, and check for repetition before the usual parsing."""
+        single = {
+            name: option.opts[0]
+            for option in self.params
+            if option.param_type_name == "option" and not option.multiple and option.nargs == 1
+            for name in option.opts
+        }
+        seen: set[str] = set()
+        words: list[str] = []
+        for index, word in enumerate(args):
+            if word == "--":
+                words += args[index:]
+                break
+            name, equals, value = word.partition("=")
+            spelling = self.spellings.get(name, name)
+            if not spelling.startswith("-"):
+                raise UsageError(f"{name} is not supported: {spelling}")
+            if spelling in single:
+                if single[spelling] in seen:
+                    raise UsageError(f"{single[spelling]} is given twice", hint="Give it once.")
+                seen.add(single[spelling])
+            elif word.startswith("--"):
+                self._explain_glued(name, single)
+            words.append(spelling + equals + value)
+        return super().parse_args(ctx, words)
+
+    @staticmethod
+    def _explain_glued(word: str, known: Mapping[str, str]) -> None:
+        """Refuse ``--sourcepath/to`` with the line that was meant (guide, G-2)."""
+        glued = next((name for name in known if name.startswith("--") and word.startswith(name + "-")), None)
+        if glued is not None and "/" in word:
+            raise UsageError(
+                f"there is no option '{word}'", hint=f"Did you mean: {glued} {word[len(glued) :].lstrip('-')}"
+            )
+
+
+def _command(name: str, function: Function, spellings: Mapping[str, str]) -> TyperCommand:
     """A single command; a Typer app with one function collapses into it."""
     app = typer.Typer(**_PLAIN)
-    app.command(name, epilog=GLOBAL_OPTIONS_NOTE)(function)
-    return cast(TyperCommand, typer.main.get_command(app))
+    app.command(name, cls=StrictCommand, epilog=GLOBAL_OPTIONS_NOTE)(function)
+    command = cast(StrictCommand, typer.main.get_command(app))
+    command.spellings = spellings
+    return command
 
 
 def _no_options() -> None:

@@ -7,7 +7,6 @@ becomes an option. Records inherit from each other, so that what models and mode
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -28,42 +27,46 @@ LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="Show at mo
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
 
-def takes(record: type, parameter: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Replace the parameter of a command by options, one for each field of the record (a dataclass).
+def takes(**records: type) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Replace parameters of a command by options: one for each field of the record (a dataclass) named for it.
 
-    Field types are ``Annotated[type, typer.Option(...)]``; defaults are those of the dataclass.
+    Field types are ``Annotated[type, typer.Option(...)]``; defaults are those of the dataclass. An option that
+    stands in several records is one option, and each record gets its value.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
-        own = inspect.signature(function)
-        own_hints = get_type_hints(function, include_extras=True)
-        hints = get_type_hints(record, include_extras=True)
-        names = [field.name for field in dataclasses.fields(record)]
+        hints = get_type_hints(function, include_extras=True)
+        parameters = {
+            name: item.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+            for name, item in inspect.signature(function).parameters.items()
+            if name not in records
+        }
+        fields = {parameter: _option_names(record) for parameter, record in records.items()}
+        for record in records.values():
+            hints = get_type_hints(record, include_extras=True)
+            for field in dataclasses.fields(record):
+                parameters[field.name] = inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=field.default,
+                    annotation=hints[field.name],
+                )
 
-        @functools.wraps(function)
         def command(**values: Any) -> Result:
-            values[parameter] = record(**{name: values.pop(name) for name in names})
-            return function(**values)
+            made = {
+                parameter: record(**{name: values[name] for name in fields[parameter]})
+                for parameter, record in records.items()
+            }
+            taken = {name for names in fields.values() for name in names}
+            return function(**{name: value for name, value in values.items() if name not in taken}, **made)
 
-        kept = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=own_hints[name]
-            )
-            for name, item in own.parameters.items()
-            if name != parameter
-        ]
-        added = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=hints[field.name],
-            )
-            for field in dataclasses.fields(record)
-        ]
-        command.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
-        command.__annotations__ = {item.name: item.annotation for item in [*kept, *added]}
-        del command.__wrapped__
+        command.__doc__ = function.__doc__
+        command.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        command.__annotations__ = {name: item.annotation for name, item in parameters.items()}
         return command
 
     return decorate
+
+
+def _option_names(record: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(record)]

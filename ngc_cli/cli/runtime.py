@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -11,14 +12,18 @@ import typer
 
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive
-from ngc_cli.errors import NgcError, NotConfirmed, UsageError
+from ngc_cli.errors import NgcError, NotConfirmed, TransferKilled, TransferTerminated, UsageError
 from ngc_cli.refs import ArtifactRef, ImageRef
 
 if TYPE_CHECKING:
+    from threading import Event
+    from types import FrameType
+
     from ngc_cli.api.client import ApiClient
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
+    from ngc_cli.services.transfers import Pace
 
 
 class Runtime:
@@ -116,6 +121,19 @@ class Runtime:
         self._tell_ignored_context(ref.org, ref.team)
         return ref.within(self.settings.org, self.settings.team)
 
+    def own_team_pattern(self) -> str:
+        """The pattern of a list without a target: everything, or one team when it was named on the line (G 3.3)."""
+        if self.flags.team and self.settings.org and self.settings.team:
+            return f"{self.settings.org}/{self.settings.team}/*"
+        return ""
+
+    def tell_guest(self, found: Sequence[object]) -> None:
+        """Say that an empty list may be empty because there is no key."""
+        if not found and not self.settings.api_key:
+            self.output.note(
+                "Nothing is visible to guests. Set an API key with 'ngc config set' to see more."
+            )
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
         interactive = is_interactive(os.environ.get("NGC_CLI_NONINTERACTIVE", ""))
@@ -131,6 +149,45 @@ class Runtime:
         style = os.environ.get("NGC_CLI_PROGRESS_BAR_STYLE", "").upper()
         silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
         return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
+
+    def pace(self, threads: int | None, limit_rate: str | None) -> Pace:
+        """How hard a transfer may work, by options and configuration."""
+        from ngc_cli.services.transfers import Pace
+        from ngc_cli.units import parse_size
+
+        return Pace(threads or self.settings.concurrency, parse_size(limit_rate) if limit_rate else 0)
+
+    @contextmanager
+    def cancel_on_signals(self) -> Iterator[Event]:
+        """An event that Ctrl-C and SIGTERM set; every wait of the HTTP layer ends with it.
+
+        Raises TransferTerminated, or TransferKilled for SIGTERM, when the block has ended. A second Ctrl-C
+        stops at once.
+        """
+        import signal
+        import threading
+
+        cancel = threading.Event()
+        received: list[int] = []
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            received.append(number)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            cancel.set()
+            self.http.close()
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield cancel
+        except Exception:
+            if not received:
+                raise
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        if received:
+            kind = TransferKilled if received[0] == signal.SIGTERM else TransferTerminated
+            raise kind("the transfer was interrupted", hint="Run the same command again to go on from here.")
 
     def identity_note(self) -> str:
         """Which org, team and key the command used, for errors that may come from a wrong one."""

@@ -1,0 +1,193 @@
+"""Options that become metadata of models and model-scripts, as records (contract/cli-surface.md 5.3 to 5.6, 6.1).
+
+What both kinds share is here; ``model.py`` and ``model_script.py`` add what is their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ngc_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ngc_cli.records import Artifact, ArtifactVersion
+
+# Markdown files and the member that their text becomes, where it is not the name of the option.
+_TEXT_MEMBERS = {"overview": "description", "safety_security": "safety_and_security"}
+_UNSAFE_LINK = re.compile(r"[\x00-\x20\x7f]|^(?:javascript|data|vbscript|file):", re.IGNORECASE)
+PRECISIONS = ("FP16", "FP32", "FP64", "BF16", "TF32", "INT8", "INT4", "FP8", "FPBOTH", "OTHER", "ALL")
+_TEXT_MAX = 255
+
+
+def text_option(name: str, help: str, metavar: str = "TEXT") -> Any:
+    """An option that takes a text."""
+    return typer.Option(name, metavar=metavar, help=help)
+
+
+def file_option(name: str, what: str) -> Any:
+    """An option that takes a UTF-8 text file."""
+    return typer.Option(name, metavar="FILE", help=f"Text file with the {what}.")
+
+
+@dataclass(frozen=True)
+class ArtifactOptions:
+    """Options of ``create`` and ``update`` that models and model-scripts share."""
+
+    application: Annotated[str | None, text_option("--application", "What it is for.")] = None
+    framework: Annotated[str | None, text_option("--framework", "Framework it was trained with.")] = None
+    model_format: Annotated[str | None, text_option("--format", "Format of its files.")] = None
+    precision: Annotated[str | None, text_option("--precision", "Numeric precision, such as FP16.")] = None
+    short_description: Annotated[str | None, text_option("--short-desc", "One line about it.")] = None
+    display_name: Annotated[
+        str | None, text_option("--display-name", "Name to show, 2 to 64 characters.")
+    ] = None
+    built_by: Annotated[str | None, text_option("--built-by", "Who built it.")] = None
+    publisher: Annotated[str | None, text_option("--publisher", "Who publishes it.")] = None
+    label: Annotated[list[str] | None, text_option("--label", "A label; may be repeated.")] = None
+    label_set: Annotated[list[str] | None, text_option("--label-set", "A label set; may be repeated.")] = None
+    logo: Annotated[str | None, text_option("--logo", "Address of a logo.", "URL")] = None
+    overview_filename: Annotated[Path | None, file_option("--overview-filename", "overview (Markdown)")] = (
+        None
+    )
+    public_dataset_name: Annotated[
+        str | None, text_option("--public-dataset-name", "Public dataset it was trained on.")
+    ] = None
+    public_dataset_link: Annotated[
+        str | None, text_option("--public-dataset-link", "Address of that dataset.", "URL")
+    ] = None
+    public_dataset_license: Annotated[
+        str | None, text_option("--public-dataset-license", "License of that dataset.")
+    ] = None
+
+    def record(self) -> Artifact:
+        """The artifact these options describe, without a name; files are read and everything is checked."""
+        from ngc_cli.records import Artifact, PublicDataset
+
+        members = _members(self)
+        labels = [*(members.pop("label", None) or []), *(members.pop("label_set", None) or [])]
+        dataset = PublicDataset(
+            *(members.pop(f"public_dataset_{name}", None) for name in ("name", "link", "license"))
+        )
+        if dataset != PublicDataset():
+            if dataset.name is None:
+                raise UsageError("a public dataset needs a name", hint="Add --public-dataset-name.")
+            members["public_dataset_used"] = dataset
+        if labels:
+            members["labels"] = tuple(dict.fromkeys(labels))
+        shown = self.display_name
+        if shown is not None and not 2 <= len(shown) <= 64:
+            raise UsageError("--display-name has 2 to 64 characters", hint=f"This one has {len(shown)}.")
+        return Artifact(name="", **members)
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Options of ``update`` that edit the labels there are."""
+
+    add_label: Annotated[list[str] | None, text_option("--add-label", "Add a label; may be repeated.")] = None
+    remove_label: Annotated[
+        list[str] | None, text_option("--remove-label", "Remove a label; may be repeated.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class VersionOptions:
+    """Options of ``upload-version`` and ``update`` that describe a version of either kind."""
+
+    accuracy_reached: Annotated[str | None, text_option("--accuracy-reached", "0 to 100.", "NUMBER")] = None
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=0, help="Batch size of the training.")
+    ] = None
+    number_of_epochs: Annotated[
+        int | None, typer.Option("--num-epochs", min=0, help="Epochs of the training.")
+    ] = None
+    gpu_model: Annotated[str | None, text_option("--gpu-model", "GPU used for the training.")] = None
+    memory_footprint: Annotated[
+        str | None, text_option("--memory-footprint", "Memory it needs, such as 4GB.")
+    ] = None
+    description: Annotated[str | None, text_option("--desc", "What is new in this version.")] = None
+
+    def record(self, version_id: str) -> ArtifactVersion:
+        """The version these options describe; files are read and everything is checked."""
+        from ngc_cli.records import ArtifactVersion, KeyValue
+
+        members = _members(self)
+        if "accuracy_reached" in members:
+            members["accuracy_reached"] = accuracy(members["accuracy_reached"])
+        link, link_type = members.pop("link", None), members.pop("link_type", None)
+        if link is not None or link_type is not None:
+            if link is None or link_type is None:
+                raise UsageError("--link and --link-type go together", hint="Give both or neither.")
+            members["other_contents"] = (KeyValue(link_type, link),)
+        return ArtifactVersion(version_id=version_id, **members)
+
+
+def accuracy(text: str) -> float | str:
+    """A number from 0 to 100, or a precision word, which the guide's own examples use (G-14)."""
+    if text.upper() in PRECISIONS:
+        return text.upper()
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise UsageError(f"--accuracy-reached takes a number from 0 to 100, not '{text}'")
+    return number
+
+
+def choice(option: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+    """The allowed word that the value is in any case; raises UsageError with the nearest one."""
+    import difflib
+
+    if value is None:
+        return None
+    by_lower = {word.lower(): word for word in allowed}
+    if value.lower() in by_lower:
+        return by_lower[value.lower()]
+    near = difflib.get_close_matches(value.lower(), by_lower, 1, 0.5)
+    hint = f"Did you mean {by_lower[near[0]]}? " if near else ""
+    raise UsageError(f"{option} does not know '{value}'", hint=f"{hint}It takes: {', '.join(allowed)}.")
+
+
+def given(options: Any) -> dict[str, Any]:
+    """The options that were given, by field name."""
+    return {
+        field.name: value
+        for field in dataclasses.fields(options)
+        if (value := getattr(options, field.name)) not in (None, [])
+    }
+
+
+def option_names(options: type, names: list[str]) -> str:
+    """How the options of these fields are written on a command line, for messages."""
+    import typing
+
+    hints = typing.get_type_hints(options, include_extras=True)
+    return ", ".join(hints[name].__metadata__[0].param_decls[0] for name in names)
+
+
+def _members(options: Any) -> dict[str, Any]:
+    """Record members of the given options: text files read, lengths and links checked."""
+    from ngc_cli.services.documents import read_text
+
+    members: dict[str, Any] = {}
+    for name, value in given(options).items():
+        if name.endswith("_filename"):
+            stem = name.removesuffix("_filename")
+            members[_TEXT_MEMBERS.get(stem, stem)] = read_text(value)
+            continue
+        if isinstance(value, str):
+            if len(value) > _TEXT_MAX:
+                raise UsageError(
+                    f"the {name.replace('_', ' ')} has {len(value)} characters", hint="At most 255 fit."
+                )
+            if name in ("logo", "link", "public_dataset_link") and _UNSAFE_LINK.search(value):
+                raise UsageError(f"'{value}' is not a link")
+        members[name] = value
+    return members

@@ -1,0 +1,64 @@
+"""What uploads and downloads of versions have in common: pace, plan and outcome as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ngc_cli.errors import NgcError
+
+COMPLETED = "Completed"
+FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How hard to work: connections at most, and bytes per second at most (0: no limit)."""
+
+    threads: int = 8
+    rate_bytes_per_s: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a transfer would move; ``extra`` are further facts for json."""
+
+    paths: tuple[str, ...]
+    size_bytes: int
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a transfer ended. ``failed`` maps paths to reasons; ``error`` gives the exit code when one fits best.
+
+    ``size_bytes`` is the size of all files, ``bytes_moved`` what really went over the wire; times are POSIX
+    seconds.
+    """
+
+    direction: str
+    transfer_id: str
+    target: str
+    status: str
+    local_path: Path
+    files_total: int
+    files_done: int
+    files_skipped: int
+    size_bytes: int
+    bytes_moved: int
+    started_at_s: float
+    ended_at_s: float
+    failed: dict[str, str] = field(default_factory=dict)
+    error: NgcError | None = None
+    version_status: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Wall time."""
+        return max(self.ended_at_s - self.started_at_s, 0.0)
+
+    @property
+    def speed_bytes_per_s(self) -> float:
+        """Bytes moved a second."""
+        return self.bytes_moved / max(self.duration_s, 0.001)
