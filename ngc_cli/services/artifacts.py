@@ -1,5 +1,6 @@
 """Models and model-scripts: list, look at, create, change and remove.
 
+Imported by the command modules at their top, so records are imported for type checking only.
 Both kinds are one implementation; ``Kind`` holds every difference that a use case needs to know.
 Source: contract/cli-surface.md sections 5 and 6, contract/models-and-transfers.md sections 2 to 4.
 """
@@ -14,12 +15,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ngc_cli.errors import NotFound
-from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef, has_wildcard
 
 if TYPE_CHECKING:
     from ngc_cli.api.artifacts import ArtifactApi
     from ngc_cli.api.client import ApiClient
+    from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 
 Found = TypeVar("Found")
 KIND_WORDS = frozenset({"model", "models", "model-script", "model-scripts", "resource", "resources"})
