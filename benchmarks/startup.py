@@ -61,7 +61,10 @@ def main() -> int:
             "--help": ([*ngc, "--help"], environ),
             "completion": (ngc, completing),
             "leaf -h": ([*ngc, "registry", "model", "upload-version", "-h"], environ),
-            "leaf, one request": ([*ngc, "registry", "model", "info", "acme/bert", "--format_type", "json"], environ),
+            "leaf, one request": (
+                [*ngc, "registry", "model", "info", "acme/bert", "--format_type", "json"],
+                environ,
+            ),
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(options.runs):

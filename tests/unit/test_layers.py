@@ -77,7 +77,8 @@ def test_only_the_cli_prints(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["-h"], ["registry", "-h"], ["registry", "model", "upload-version", "-h"], ["org", "-h"]]
+    "words",
+    [["--version"], ["-h"], ["registry", "-h"], ["registry", "model", "upload-version", "-h"], ["org", "-h"]],
 )
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (

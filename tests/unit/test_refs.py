@@ -12,11 +12,15 @@ from ngc_cli.refs import ArtifactRef, ImageRef
 NAME = st.from_regex(r"[a-z][a-z0-9._-]{0,20}", fullmatch=True)
 IMAGE_NAME = st.from_regex(r"[a-z0-9]{1,8}((\.|_|__|-)[a-z0-9]{1,5}){0,2}", fullmatch=True)
 TAG = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True)
-VERSION = st.text(st.characters(blacklist_characters=":/*?[]", blacklist_categories=("Cs",)), min_size=1, max_size=30)
+VERSION = st.text(
+    st.characters(blacklist_characters=":/*?[]", blacklist_categories=("Cs",)), min_size=1, max_size=30
+)
 
 
 @given(name=NAME, org=NAME, team=st.one_of(st.just(""), NAME), version=st.one_of(st.just(""), VERSION))
-def test_an_artifact_target_reads_back_as_it_was_written(name: str, org: str, team: str, version: str) -> None:
+def test_an_artifact_target_reads_back_as_it_was_written(
+    name: str, org: str, team: str, version: str
+) -> None:
     ref = ArtifactRef(name=name, org=org, team=team, version=version)
     assert ArtifactRef.parse(str(ref)) == ref
 
@@ -47,7 +51,17 @@ def test_forms_of_the_contract(text: str, expected: ArtifactRef) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/acme/bert", "a/b/c/d", "acme/bert:1:2", "acme/b*:1*", "acme/bert:1/2", "acme/", "acme/bert:" + "v" * 256]
+    "text",
+    [
+        "",
+        "/acme/bert",
+        "a/b/c/d",
+        "acme/bert:1:2",
+        "acme/b*:1*",
+        "acme/bert:1/2",
+        "acme/",
+        "acme/bert:" + "v" * 256,
+    ],
 )
 def test_what_is_no_target(text: str) -> None:
     with pytest.raises(UsageError):
@@ -70,9 +84,13 @@ def test_names_that_nothing_new_may_have(name: str) -> None:
         ArtifactRef(name, "acme").require_creatable_name()
 
 
-@given(name=IMAGE_NAME, org=IMAGE_NAME, team=st.one_of(st.just(""), IMAGE_NAME), tag=st.one_of(st.just(""), TAG))
+@given(
+    name=IMAGE_NAME, org=IMAGE_NAME, team=st.one_of(st.just(""), IMAGE_NAME), tag=st.one_of(st.just(""), TAG)
+)
 def test_an_image_reference_reads_back_as_it_was_written(name: str, org: str, team: str, tag: str) -> None:
-    ref = ImageRef(name=name, org="x" + org.replace(".", ""), team=team, tag=tag, host="registry.example:5000")
+    ref = ImageRef(
+        name=name, org="x" + org.replace(".", ""), team=team, tag=tag, host="registry.example:5000"
+    )
     assert ImageRef.parse(str(ref)) == ref
 
 
@@ -90,7 +108,9 @@ def test_image_forms(text: str, expected: ImageRef) -> None:
     assert ImageRef.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "a/b/c/d", "a/B:1", "a/b:ta g", "a/b@sha256:12", "a/b*:1", "a/b:x:y", "a/"])
+@pytest.mark.parametrize(
+    "text", ["", "a/b/c/d", "a/B:1", "a/b:ta g", "a/b@sha256:12", "a/b*:1", "a/b:x:y", "a/"]
+)
 def test_what_is_no_image(text: str) -> None:
     with pytest.raises(UsageError):
         ImageRef.parse(text)

@@ -32,7 +32,8 @@ def test_a_printed_size_is_close_to_the_real_one(size_bytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size_bytes"), [("10M", 10 << 20), ("1.5 GiB", 3 << 29), ("64k", 65536), ("4096", 4096), ("1MB/s", 1 << 20)]
+    ("text", "size_bytes"),
+    [("10M", 10 << 20), ("1.5 GiB", 3 << 29), ("64k", 65536), ("4096", 4096), ("1MB/s", 1 << 20)],
 )
 def test_rates_that_people_type(text: str, size_bytes: int) -> None:
     assert parse_size(text) == size_bytes
@@ -44,7 +45,10 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize(("duration_s", "text"), [(0.4, "0s"), (38.9, "38s"), (65, "1m 5s"), (3723, "1h 2m 3s"), (3600, "1h 0m 0s")])
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [(0.4, "0s"), (38.9, "38s"), (65, "1m 5s"), (3723, "1h 2m 3s"), (3600, "1h 0m 0s")],
+)
 def test_durations(duration_s: float, text: str) -> None:
     assert format_duration(duration_s) == text
 

@@ -14,9 +14,28 @@ from ngc_cli.records import Artifact, ArtifactVersion, KeyValue, MetricsTable, P
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        "name labels versionId customMetrics attributes key value id isPublic publicDatasetUsed totalFileCount".split()
-    ), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "name",
+                    "labels",
+                    "versionId",
+                    "customMetrics",
+                    "attributes",
+                    "key",
+                    "value",
+                    "id",
+                    "isPublic",
+                    "publicDatasetUsed",
+                    "totalFileCount",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
     max_leaves=12,
 )
 
@@ -34,13 +53,21 @@ def test_an_artifact_of_the_contract() -> None:
         }
     )
     assert item == Artifact(
-        "m", "acme", labels=("fast",), public_dataset_used=PublicDataset("d"), is_public=False, latest_version_id_str="2"
+        "m",
+        "acme",
+        labels=("fast",),
+        public_dataset_used=PublicDataset("d"),
+        is_public=False,
+        latest_version_id_str="2",
     )
 
 
 def test_a_version_with_metrics_keeps_their_order_and_repetitions() -> None:
     pairs = [("John", "Bonham"), ("Robert", "Plant"), ("John", "Paul Jones")]
-    value = {"versionId": "1", "customMetrics": [{"name": "T", "attributes": [{"key": k, "value": v} for k, v in pairs]}]}
+    value = {
+        "versionId": "1",
+        "customMetrics": [{"name": "T", "attributes": [{"key": k, "value": v} for k, v in pairs]}],
+    }
     version = wire.artifact_version(value)
     assert version.custom_metrics == (MetricsTable("T", tuple(KeyValue(k, v) for k, v in pairs)),)
     assert as_json(version) == value
@@ -94,10 +121,15 @@ def test_search_hits_become_artifacts() -> None:
         "orgName": "acme",
         "guestAccess": True,
         "description": "short",
-        "attributes": [{"key": "framework", "value": "PyTorch"}, {"key": "latestVersionSizeInBytes", "value": "100"}],
+        "attributes": [
+            {"key": "framework", "value": "PyTorch"},
+            {"key": "latestVersionSizeInBytes", "value": "100"},
+        ],
         "labels": [{"key": "general", "values": ["fast"]}],
     }
-    answer = {"results": [{"groupValue": "MODEL", "resources": [hit]}, {"groupValue": "RECIPE", "resources": [hit]}]}
+    answer = {
+        "results": [{"groupValue": "MODEL", "resources": [hit]}, {"groupValue": "RECIPE", "resources": [hit]}]
+    }
     (model,) = wire.found_artifacts(answer, wire.MODEL)
     assert (model.framework, model.latest_version_size_in_bytes, model.labels) == ("PyTorch", 100, ("fast",))
     (script,) = wire.found_artifacts(answer, wire.MODEL_SCRIPT)
