@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_command(flags: GlobalFlags, words: list[str]) -> int:
+    import os
     import signal
 
     import typer
@@ -56,6 +57,10 @@ def _run_command(flags: GlobalFlags, words: list[str]) -> int:
     from ngc_cli.cli.runtime import Runtime
     from ngc_cli.errors import ExitCode, NgcError
 
+    if "_NGC_COMPLETE" in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     runtime = Runtime(flags)
     previous = signal.signal(signal.SIGTERM, _raise_terminated)
     try:
@@ -75,8 +80,6 @@ def _run_command(flags: GlobalFlags, words: list[str]) -> int:
         runtime.output.note("Terminated.")
         return ExitCode.TERMINATED
     except BrokenPipeError:
-        import os
-
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # the interpreter flushes stdout at exit

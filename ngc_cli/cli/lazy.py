@@ -63,7 +63,7 @@ class LazyGroup(TyperGroup):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Commands that begin with what is typed; their help comes from the table."""
-        from typer._click.shell_completion import CompletionItem
+        from typer.models import CompletionItem  # type: ignore[attr-defined]
 
         return [
             CompletionItem(name, help=entry.summary)
