@@ -45,6 +45,8 @@ class Runtime:
         from ngc_cli.config.profiles import resolve
 
         settings = resolve(self.flags, os.environ)
+        for warning in settings.warnings:
+            self.output.warn(warning)
         if self.flags.ace is not None:
             self.output.warn("--ace is accepted for old scripts and has no effect")
         return settings
@@ -198,7 +200,7 @@ class Runtime:
             return "No API key is set, so this ran as a guest."
         where = f"org '{settings.org}'" if settings.org else "no org"
         team = f", team '{settings.team}'" if settings.team else ""
-        return f"Used {where}{team} and the API key from the {settings.sources['api_key']}."
+        return f"Used {where}{team} and the API key from the {settings.origin('api_key')}."
 
     def close(self) -> None:
         """End what the command has opened."""
