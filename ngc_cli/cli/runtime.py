@@ -16,6 +16,7 @@ from ngc_cli.errors import NgcError, NotConfirmed, TransferKilled, TransferTermi
 from ngc_cli.refs import ArtifactRef, ImageRef
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from threading import Event
     from types import FrameType
 
@@ -138,7 +139,7 @@ class Runtime:
 
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        interactive = is_interactive(os.environ.get("NGC_CLI_NONINTERACTIVE", ""))
+        interactive = self.settings.interactive and is_interactive()
         if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
@@ -148,7 +149,7 @@ class Runtime:
 
         from ngc_cli.cli.progress import progress
 
-        style = os.environ.get("NGC_CLI_PROGRESS_BAR_STYLE", "").upper()
+        style = self.settings.progress_style
         silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
         return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
 
@@ -157,7 +158,18 @@ class Runtime:
         from ngc_cli.services.transfers import Pace
         from ngc_cli.units import parse_size
 
-        return Pace(threads or self.settings.concurrency, parse_size(limit_rate) if limit_rate else 0)
+        settings = self.settings
+        rate = parse_size(limit_rate) if limit_rate else 0
+        return Pace(threads or settings.concurrency, rate, settings.download_retries)
+
+    def state_folder(self) -> Path | None:
+        """Where uploads remember how far they are; None where nothing can be written."""
+        config = self.settings.config_path
+        if config is None or not os.access(
+            config.parent if config.parent.exists() else config.parent.parent, os.W_OK
+        ):
+            return None
+        return config.parent / "uploads"
 
     @contextmanager
     def cancel_on_signals(self) -> Iterator[Event]:
