@@ -173,6 +173,11 @@ class Runtime:
                 "Nothing is visible to guests. Set an API key with 'ngc config set' to see more."
             )
 
+    def tell_cut_short(self, complete: bool, limit: int | None) -> None:
+        """Say that a list goes on behind --limit."""
+        if not complete:
+            self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
         interactive = self.settings.interactive and is_interactive()

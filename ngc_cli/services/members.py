@@ -114,7 +114,7 @@ class Members:
         self._org = org
         self._teams_seen: set[str] = set()
 
-    def list(
+    def people(
         self,
         team: str = "",
         *,
@@ -146,10 +146,10 @@ class Members:
                 return self._by_number(who, team)
             except NotFound as error:
                 number = int(who)
-                found = [item for item in self._pending(team) if item.id == number]
-                if not found:
+                invited = next((item for item in self._pending(team) if item.id == number), None)
+                if invited is None:
                     raise self._unknown(who, team) from error
-                return found[0]
+                return invited
         member = self._by_email(who, team)
         if member is not None:
             return member
