@@ -27,12 +27,14 @@ ROLES = (
     "USER_ADMIN",
 )
 
-_TEAM_ADMIN_SPELLINGS = frozenset({"TEAM_ADMIN", "REGISTRY_WRITE_TEAM_ADMIN"})
-_SPELLINGS_OF_2020 = {
+OF_2020 = {
     "REGISTRY_WRITE_ADMIN": "REGISTRY_ADMIN",
+    "REGISTRY_WRITE_TEAM_ADMIN": "REGISTRY_ADMIN",
     "REGISTRY_WRITE_USER": "REGISTRY_USER",
-    **dict.fromkeys(_TEAM_ADMIN_SPELLINGS, "REGISTRY_ADMIN"),
 }
+_SPELLINGS = {**OF_2020, "TEAM_ADMIN": "REGISTRY_ADMIN"}
+_TEAM_ONLY = frozenset({"REGISTRY_WRITE_TEAM_ADMIN", "TEAM_ADMIN"})
+_ORG_ONLY = frozenset({"ORG_OWNER"})
 
 
 def canonical_role(text: str, *, in_team: bool) -> str:
@@ -42,13 +44,17 @@ def canonical_role(text: str, *, in_team: bool) -> str:
     make somebody an admin of the whole org.
     """
     name = text.strip().upper().replace("-", "_").removesuffix("_ROLE")
-    if name in _TEAM_ADMIN_SPELLINGS and not in_team:
+    if name in _TEAM_ONLY and not in_team:
         raise UsageError(
             f"role '{text}' belongs to a team, and no team is named", hint="Name the team with --team NAME."
         )
-    role = _SPELLINGS_OF_2020.get(name, name)
+    if name in _ORG_ONLY and in_team:
+        raise UsageError(
+            f"role '{text}' belongs to an org as a whole, not to a team", hint="Name no team: --team no-team."
+        )
+    role = _SPELLINGS.get(name, name)
     if role not in ROLES:
-        near = difflib.get_close_matches(name, [*ROLES, *_SPELLINGS_OF_2020], 1)
+        near = difflib.get_close_matches(name, [*ROLES, *_SPELLINGS], 1)
         maybe = f"Did you mean '{near[0]}'? " if near else ""
         raise UsageError(f"there is no role '{text}'", hint=f"{maybe}Use one of: {', '.join(ROLES)}.")
     return role
