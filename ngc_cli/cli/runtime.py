@@ -12,7 +12,15 @@ import typer
 
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive
-from ngc_cli.errors import NgcError, NotConfirmed, TransferKilled, TransferTerminated, UsageError
+from ngc_cli.errors import (
+    ConfigError,
+    NgcError,
+    NotAuthenticated,
+    NotConfirmed,
+    TransferKilled,
+    TransferTerminated,
+    UsageError,
+)
 from ngc_cli.refs import ArtifactRef, ImageRef
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ngc_cli.api.client import ApiClient
+    from ngc_cli.api.orgs import OrgApi
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
@@ -97,6 +106,33 @@ class Runtime:
         )
         return ApiClient(self.http, credentials)
 
+    @cached_property
+    def people(self) -> OrgApi:
+        """Orgs, teams and users; raises NotAuthenticated for a guest, before any request."""
+        from ngc_cli.api.orgs import OrgApi
+
+        if self.api.credentials.is_guest:
+            raise NotAuthenticated("this needs an API key", hint="Set one with 'ngc config set'.")
+        return OrgApi(self.api)
+
+    @property
+    def org(self) -> str:
+        """The org of this command; raises ConfigError when there is none."""
+        if not self.settings.org:
+            raise ConfigError(
+                "no org is chosen", hint="Name it with --org ORG, or choose one with 'ngc config set'."
+            )
+        return self.settings.org
+
+    @property
+    def team(self) -> str:
+        """The team of this command; raises ConfigError when there is none."""
+        if not self.settings.team:
+            raise ConfigError(
+                "no team is chosen", hint="Name it with --team TEAM, or choose one with 'ngc config set'."
+            )
+        return self.settings.team
+
     def artifact(self, text: str, *, version: bool | None = None, pattern: bool = False) -> ArtifactRef:
         """A target with org and team filled in from the configuration.
 
@@ -136,6 +172,11 @@ class Runtime:
             self.output.note(
                 "Nothing is visible to guests. Set an API key with 'ngc config set' to see more."
             )
+
+    def tell_cut_short(self, complete: bool, limit: int | None) -> None:
+        """Say that a list goes on behind --limit."""
+        if not complete:
+            self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""

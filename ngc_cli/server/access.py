@@ -34,6 +34,7 @@ class Action(Enum):
     VIEW_ORG = "look at the org, its teams and their members"
     MANAGE_TEAMS = "add, change and remove teams"
     MANAGE_USERS = "invite to the org, change roles in it, remove from it"
+    INVITE = "invite people, or add members of the org to teams"
     MANAGE_TEAM_USERS = "add to a team, change roles in it, remove from it"
 
 
@@ -43,6 +44,7 @@ class Standing(Enum):
     GUEST = "no credentials"
     OUTSIDER = "signed in, no member here"
     MEMBER = "here is an org, and the caller has any role in it or in one of its teams"
+    LEADER = "here is an org, and the caller is an administrator of one of its teams"
     NEIGHBOUR = "here is an org, and the caller has a REGISTRY role in one of its teams"
     READ = "REGISTRY_READ"
     USER = "REGISTRY_USER, 2020: REGISTRY_WRITE_USER"
@@ -64,25 +66,26 @@ class Answer(Enum):
 
 
 _COLUMNS = (
-    Standing.GUEST, Standing.OUTSIDER, Standing.MEMBER, Standing.NEIGHBOUR, Standing.READ, Standing.USER,
-    Standing.TEAM_ADMIN, Standing.TEAM_USER_ADMIN, Standing.USER_ADMIN, Standing.ADMIN, Standing.OWNER,
+    Standing.GUEST, Standing.OUTSIDER, Standing.MEMBER, Standing.LEADER, Standing.NEIGHBOUR, Standing.READ,
+    Standing.USER, Standing.TEAM_ADMIN, Standing.TEAM_USER_ADMIN, Standing.USER_ADMIN, Standing.ADMIN, Standing.OWNER,
 )  # fmt: skip
 
 _ROWS = """
-                   guest     outsider  member  neighbour  read  user  team-admin  team-user-admin  user-admin  admin  owner
-VIEW               public    public    public  yes        yes   yes   yes         public           public      yes    yes
-DOWNLOAD           unlocked  public    public  yes        yes   yes   yes         public           public      yes    yes
-CREATE             -         -         -       -          -     yes   yes         -                -           yes    yes
-UPLOAD             -         -         -       -          -     yes   yes         -                -           yes    yes
-UPDATE             -         -         -       -          -     yes   yes         -                -           yes    yes
-DELETE             -         -         -       -          -     own   yes         -                -           yes    yes
-PUBLISH            -         -         -       -          -     -     yes         -                -           yes    yes
-PUSH               -         -         -       -          -     yes   yes         -                -           yes    yes
-DELETE_IMAGE       -         -         -       -          -     yes   yes         -                -           yes    yes
-VIEW_ORG           -         -         yes     yes        yes   yes   yes         yes              yes         yes    yes
-MANAGE_TEAMS       -         -         -       -          -     -     -           -                yes         yes    yes
-MANAGE_USERS       -         -         -       -          -     -     -           -                yes         yes    yes
-MANAGE_TEAM_USERS  -         -         -       -          -     -     yes         yes              yes         yes    yes
+                   guest     outsider  member  leader  neighbour  read  user  team-admin  team-user-admin  user-admin  admin  owner
+VIEW               public    public    public  public  yes        yes   yes   yes         public           public      yes    yes
+DOWNLOAD           unlocked  public    public  public  yes        yes   yes   yes         public           public      yes    yes
+CREATE             -         -         -       -       -          -     yes   yes         -                -           yes    yes
+UPLOAD             -         -         -       -       -          -     yes   yes         -                -           yes    yes
+UPDATE             -         -         -       -       -          -     yes   yes         -                -           yes    yes
+DELETE             -         -         -       -       -          -     own   yes         -                -           yes    yes
+PUBLISH            -         -         -       -       -          -     -     yes         -                -           yes    yes
+PUSH               -         -         -       -       -          -     yes   yes         -                -           yes    yes
+DELETE_IMAGE       -         -         -       -       -          -     yes   yes         -                -           yes    yes
+VIEW_ORG           -         -         yes     yes     yes        yes   yes   yes         yes              yes         yes    yes
+MANAGE_TEAMS       -         -         -       -       -          -     -     -           -                yes         yes    yes
+MANAGE_USERS       -         -         -       -       -          -     -     -           -                yes         yes    yes
+INVITE             -         -         -       yes     -          -     -     -           -                yes         yes    yes
+MANAGE_TEAM_USERS  -         -         -       -       -          -     -     yes         yes              yes         yes    yes
 """
 
 
@@ -123,6 +126,7 @@ class Caller:
 
 
 GUEST = Caller()
+ANY_TEAM = -1  # no team has this id: only who reaches into every team of an org may do something there
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def standings(caller: Caller, org_id: int, team_id: int | None) -> set[Standing]
 
 _REACHING = {"REGISTRY_ADMIN": Standing.ADMIN, "USER_ADMIN": Standing.USER_ADMIN, "ORG_OWNER": Standing.OWNER}
 _STAYING = {"REGISTRY_READ": Standing.READ, "REGISTRY_USER": Standing.USER}
+_LEADING = frozenset({"REGISTRY_ADMIN", "USER_ADMIN"})
 _IN_TEAM = {"REGISTRY_ADMIN": Standing.TEAM_ADMIN, "USER_ADMIN": Standing.TEAM_USER_ADMIN, **_STAYING}
 
 
@@ -159,8 +164,9 @@ def _standings_by(grant: Grant, team_id: int | None) -> set[Standing]:
     found = {names[grant.role]} if grant.role in names else set()
     if team_id is None:
         found.add(Standing.MEMBER)
-        if grant.team_id is not None and grant.role.startswith("REGISTRY_"):
-            found.add(Standing.NEIGHBOUR)
+        if grant.team_id is not None:
+            found |= {Standing.NEIGHBOUR} if grant.role.startswith("REGISTRY_") else set()
+            found |= {Standing.LEADER} if grant.role in _LEADING else set()
     return found
 
 
@@ -181,45 +187,3 @@ def allows(entry: Answer, caller: Caller, thing: Thing | None) -> bool:
     if entry is Answer.PUBLIC:
         return thing.is_public
     return entry is Answer.UNLOCKED and thing.is_public and thing.guest_access
-
-
-# roles
-
-ROLES = (
-    "FLEET_COMMAND_ADMIN",
-    "FLEET_COMMAND_OPERATOR",
-    "FLEET_COMMAND_VIEWER",
-    "NVIDIA_AI_ENTERPRISE_VIEWER",
-    "OMNIVERSE_ADMIN",
-    "OMNIVERSE_READ",
-    "OMNIVERSE_USER",
-    "ORG_OWNER",
-    "REGISTRY_ADMIN",
-    "REGISTRY_READ",
-    "REGISTRY_USER",
-    "USER_ADMIN",
-)
-_OF_2020 = {
-    "REGISTRY_WRITE_ADMIN": "REGISTRY_ADMIN",
-    "REGISTRY_WRITE_TEAM_ADMIN": "REGISTRY_ADMIN",
-    "REGISTRY_WRITE_USER": "REGISTRY_USER",
-    "TEAM_ADMIN": "REGISTRY_ADMIN",
-}
-_TEAM_ONLY = frozenset({"REGISTRY_WRITE_TEAM_ADMIN", "TEAM_ADMIN"})
-_ORG_ONLY = frozenset({"ORG_OWNER"})
-DEFAULT_ROLE = "REGISTRY_USER"
-
-
-def canonical_role(name: str, *, in_team: bool) -> str:
-    """Today's name of a role in any spelling: of 2020 or today, any case, with or without ``_ROLE``.
-
-    Raises ValueError for an unknown role and for one that cannot be held at this level: a team administrator of
-    2020 must not become one of the whole org.
-    """
-    short = name.strip().upper().removesuffix("_ROLE")
-    role = _OF_2020.get(short, short)
-    if role not in ROLES:
-        raise ValueError(f"unknown role '{name}'; roles are {', '.join(ROLES)}")
-    if (short in _TEAM_ONLY and not in_team) or (role in _ORG_ONLY and in_team):
-        raise ValueError(f"role '{name}' cannot be held in {'a team' if in_team else 'an org as a whole'}")
-    return role

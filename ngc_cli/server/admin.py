@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import uuid
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.access import DEFAULT_ROLE, canonical_role
+from ngc_cli.errors import UsageError
+from ngc_cli.roles import DEFAULT_ROLE, canonical_role
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.identity import key_digest, new_key
 from ngc_cli.server.metadata import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
@@ -133,6 +134,8 @@ def create_key(db: Session, email: str, *, org: Org | None = None, kind: KeyKind
     accept_invitations(db, user)
     first = select(Membership.org_id).where(Membership.user_id == user.id).order_by(Membership.id).limit(1)
     org_id = org.id if org else db.scalar(first)
+    if kind is KeyKind.LEGACY:
+        _end_legacy_keys(db, user)
     return _store_key(db, ApiKey(kind=kind, user_id=user.id, org_id=org_id))
 
 
@@ -152,6 +155,12 @@ def revoke_key(db: Session, key: str) -> None:
     found.revoked_at = found.revoked_at or utc_now()
 
 
+def _end_legacy_keys(db: Session, user: User) -> None:
+    """A user has one legacy key: a new one makes the old one worthless (guide 3.1)."""
+    old = (ApiKey.user_id == user.id, ApiKey.kind == KeyKind.LEGACY, ApiKey.revoked_at.is_(None))
+    db.execute(update(ApiKey).where(*old).values(revoked_at=utc_now()))
+
+
 def _store_key(db: Session, row: ApiKey) -> str:
     key = new_key(row.kind)
     row.digest, row.last_characters = key_digest(key), key[-4:]
@@ -163,5 +172,5 @@ def _store_key(db: Session, row: ApiKey) -> str:
 def _role(role: str, team: Team | None) -> str:
     try:
         return canonical_role(role, in_team=team is not None)
-    except ValueError as error:
-        raise AdminError(str(error)) from error
+    except UsageError as error:
+        raise AdminError(f"{error.message}. {error.hint}") from error

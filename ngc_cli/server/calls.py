@@ -93,6 +93,12 @@ class _Base:
         assert self.org is not None
         return self.org
 
+    @property
+    def the_team(self) -> Team:
+        """The team the path names."""
+        assert self.team is not None
+        return self.team
+
     def permit(self, thing: Thing | None, what: str) -> None:
         """Refuse with a Problem unless the caller may do the route's action to this thing.
 
@@ -289,7 +295,7 @@ def enter(call: _Base, db: Session, org_name: str, team_name: str) -> None:
     if call.team is not None:
         team_id = call.team.id
     elif team_name:
-        team_id = -1  # no team has this id: only who reaches into every team gets past
+        team_id = access.ANY_TEAM
     call.answer = access.answer(call.caller, call.action, call.org.id, team_id)
     if call.answer is Answer.NO:
         raise call.refusal(f"team '{team_name}' not found")

@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ngc_cli import __version__
+from ngc_cli.roles import DEFAULT_ROLE
 from ngc_cli.server import admin
-from ngc_cli.server.access import DEFAULT_ROLE
 from ngc_cli.server.app import create_app, open_registry
 from ngc_cli.server.config import LINK_TTL_S, TOKEN_TTL_S, ServerConfig
 from ngc_cli.server.metadata import KeyKind, Org, Team

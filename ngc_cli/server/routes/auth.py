@@ -1,6 +1,6 @@
 """Tokens, keys, the caller's own account, and what clients ask before their first command.
 
-Source: contract/auth-org-team-user.md sections 2.2, 2.5, 2.12, 4.1, 4.3 (U1, R1) and 5.
+Source: contract/auth-org-team-user.md sections 2.2, 2.5, 2.12, 4.1, 4.3 (U1, U2, R1) and 5.
 """
 
 from __future__ import annotations
@@ -8,13 +8,17 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs
 
+from sqlalchemy import select
+
 from ngc_cli import __version__
-from ngc_cli.server.access import ROLES, Action
+from ngc_cli.roles import OF_2020, ROLES
+from ngc_cli.server.access import Action
 from ngc_cli.server.accounts import memberships, user_object
 from ngc_cli.server.calls import Call, route
 from ngc_cli.server.identity import find_key, issue_token, key_in_basic, user_of
-from ngc_cli.server.metadata import KeyKind
-from ngc_cli.server.problems import not_found, unprocessable
+from ngc_cli.server.kinds import text
+from ngc_cli.server.metadata import KeyKind, Org, User
+from ngc_cli.server.problems import forbidden, not_found, unprocessable
 
 _CONTENT_SERVICES = ("CONTAINER", "MODEL", "MODELSCRIPT")
 _USER_SERVICES = ("ORG", "TEAM", "USER")
@@ -43,17 +47,38 @@ def caller_info(call: Call) -> dict[str, Any]:
 
 
 def me(call: Call) -> dict[str, Any]:
-    """The caller's own user, with the roles in all orgs."""
-    user = user_of(call.db, call.caller)
-    if user is None:
-        raise not_found("a service key has no user")
-    value = user_object(user, memberships(call.db, [user.id]))
+    """The caller's own user, with the roles in all orgs, or in the one of ``org-name``."""
+    user = _own_user(call)
+    name = call.query.get("org-name")
+    org = None
+    if name is not None:
+        org = call.db.scalar(select(Org).where(Org.name == name))
+        if org is None or all(grant.org_id != org.id for grant in call.caller.grants):
+            raise forbidden(f"you are not a member of org '{name}'")
+    value = user_object(user, memberships(call.db, [user.id], org))
     return {"user": value, "userRoles": value["roles"]}
 
 
+def rename_me(call: Call) -> dict[str, Any]:
+    """A new name for the caller's own user."""
+    user = _own_user(call)
+    user.name = text(64, at_least=1)("name", call.body.get("name"))
+    return {}
+
+
+def _own_user(call: Call) -> User:
+    user = user_of(call.db, call.caller)
+    if user is None:
+        raise not_found("a service key has no user")
+    return user
+
+
 def roles(call: Call) -> dict[str, Any]:
-    """The roles there are, and what each unlocks in the official client's help."""
-    return {"roles": [_role_object(name) for name in ROLES]}
+    """The roles there are, and what each unlocks in the official client's help.
+
+    With the names of 2020 among them the official client takes these too (auth contract 4.1).
+    """
+    return {"roles": [_role_object(name) for name in (*ROLES, *(f"{name}_ROLE" for name in OF_2020))]}
 
 
 def _role_object(name: str) -> dict[str, Any]:
@@ -103,6 +128,7 @@ ROUTES = [
     route("/token", ["GET"], token, action=Action.ANYONE),
     route("/v3/keys/get-caller-info", ["POST"], caller_info, action=Action.ANYONE),
     route("/v2/users/me", ["GET"], me, action=Action.SIGNED_IN),
+    route("/v2/users/me", ["PATCH"], rename_me, action=Action.SIGNED_IN),
     route("/roles", ["GET"], roles, action=Action.ANYONE),
     route("/v2/products", ["GET"], products, action=Action.ANYONE),
     route("/v2/resources/nvidia/ngc-apps/ngc_cli", ["GET"], own_version, action=Action.ANYONE),
