@@ -6,7 +6,13 @@ import os
 
 import pytest
 
-pytest_plugins = ["support.registry", "support.faultserver", "support.faultproxy", "support.program"]
+pytest_plugins = [
+    "support.commands",
+    "support.faultproxy",
+    "support.faultserver",
+    "support.program",
+    "support.registry",
+]
 
 
 @pytest.fixture(autouse=True)
