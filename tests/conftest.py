@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["support.registry", "support.faultserver"]
+pytest_plugins = ["support.registry", "support.distribution", "support.faultserver"]
 
 
 @pytest.fixture(autouse=True)

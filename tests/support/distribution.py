@@ -6,13 +6,17 @@ import base64
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
+import pytest
 import requests
+from support.registry import RunningRegistry
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -241,3 +245,33 @@ def error_code(answer: requests.Response) -> str:
 
 def basic(key: str) -> str:
     return "Basic " + base64.b64encode(f"$oauthtoken:{key}".encode()).decode()
+
+
+@pytest.fixture
+def image_org(registry: RunningRegistry) -> str:
+    return registry.org()
+
+
+@pytest.fixture
+def new_repository(registry: RunningRegistry, image_org: str) -> Callable[..., Distribution]:
+    """A repository that is not there yet, seen by a new user of the org with this role ("" is a guest)."""
+    numbers = itertools.count(1)
+
+    def make(role: str = "REGISTRY_USER", *, team: str = "", name: str = "") -> Distribution:
+        key = registry.key(org=image_org, role=role) if role else None
+        path = "/".join(part for part in (image_org, team, name or f"net-{next(numbers)}") if part)
+        return Distribution(registry.url, path, key)
+
+    return make
+
+
+@pytest.fixture
+def repository(new_repository: Callable[..., Distribution]) -> Distribution:
+    """A repository that is not there yet, for someone who may push to it."""
+    return new_repository()
+
+
+@pytest.fixture
+def other_repository(repository: Distribution) -> Distribution:
+    """Another repository, for the same person."""
+    return Distribution(repository.base_url, f"{repository.repository}-other", repository.key)

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 import requests
-
-from tests.support.distribution import (
+from support.distribution import (
     OCI_INDEX,
     OCI_MANIFEST,
     UNKNOWN_DIGEST,
     Content,
     Distribution,
-    as_json,
     artifact,
+    as_json,
     error_code,
     image,
     index,
@@ -55,7 +54,7 @@ def test_listing_tags_page_by_page_along_the_link(tagged: Distribution, n: int) 
         answer = tagged.send("GET", path)
         seen.append(tags(answer))
         path = answer.links.get("next", {}).get("url", "")
-    assert sum(seen, []) == ORDERED
+    assert [tag for page in seen for tag in page] == ORDERED
     assert all(len(page) == n for page in seen[:-1])
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.support.distribution import UNKNOWN_DIGEST, Content, Distribution, error_code, image, index
+from support.distribution import UNKNOWN_DIGEST, Content, Distribution, error_code, image, index
 
 # -- Deleting tags ----------------------------------------------------------------------------------------
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.support.distribution import (
+from support.distribution import (
     DOCKER_MANIFEST,
     OCI_MANIFEST,
     UNKNOWN_DIGEST,
@@ -150,7 +149,9 @@ def test_pulling_blobs_that_do_not_exist(repository: Distribution) -> None:
     assert error_code(answer) == "BLOB_UNKNOWN"
 
 
-def test_pulling_blobs_of_another_repository(repository: Distribution, other_repository: Distribution) -> None:
+def test_pulling_blobs_of_another_repository(
+    repository: Distribution, other_repository: Distribution
+) -> None:
     content = Content(b"only in the other one")
     other_repository.put_blob(content)
     repository.push(image("hello"), "v1")
@@ -179,7 +180,9 @@ def test_checking_if_content_exists_blob(repository: Distribution) -> None:
     assert answer.headers["Docker-Content-Digest"] == content.digest
 
 
-@pytest.mark.parametrize("path", [f"blobs/{UNKNOWN_DIGEST}", f"manifests/{UNKNOWN_DIGEST}", "manifests/nosuch"])
+@pytest.mark.parametrize(
+    "path", [f"blobs/{UNKNOWN_DIGEST}", f"manifests/{UNKNOWN_DIGEST}", "manifests/nosuch"]
+)
 def test_checking_if_content_exists_that_does_not(repository: Distribution, path: str) -> None:
     repository.push(image("hello"), "v1")
     answer = repository.send("HEAD", path)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import pytest
-
-from tests.support.distribution import (
+from support.distribution import (
     DOCKER_CONFIG,
     OCI_INDEX,
     OCI_MANIFEST,
@@ -291,7 +290,9 @@ def test_pushing_manifests(repository: Distribution, by: str) -> None:
 
 def test_pushing_manifests_keeps_every_byte(repository: Distribution) -> None:
     one = image("hello")
-    odd = Content(b"\n\t" + one.manifest.data.replace(b'"schemaVersion"', b'"x": "\xc3\xa9\\u00e9", "schemaVersion"'))
+    odd = Content(
+        b"\n\t" + one.manifest.data.replace(b'"schemaVersion"', b'"x": "\xc3\xa9\\u00e9", "schemaVersion"')
+    )
     repository.push(one)
     answer = repository.send(
         "PUT", "manifests/odd", data=odd.data, headers={"Content-Type": OCI_MANIFEST + "; charset=utf-8"}
@@ -372,7 +373,12 @@ def test_pushing_manifests_with_foreign_layers_that_stay_elsewhere(repository: D
         "size": 5,
         "urls": ["https://example.com/layer"],
     }
-    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor, "layers": [foreign]}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config.descriptor,
+        "layers": [foreign],
+    }
     repository.put_blob(config)
     assert repository.put_manifest(Content(as_json(document), OCI_MANIFEST), "v1").status_code == 201
 
