@@ -16,7 +16,7 @@ from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content import FolderStore
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import Dialect, Problem, render
-from ngc_cli.server.routes import artifacts, auth, distribution, files, orgs, search, uploads
+from ngc_cli.server.routes import artifacts, auth, distribution, files, images, orgs, search, uploads
 from ngc_cli.server.signing import Signer
 
 ROUTES: tuple[ActionRoute, ...] = (
@@ -26,6 +26,7 @@ ROUTES: tuple[ActionRoute, ...] = (
     *artifacts.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
+    *images.ROUTES,
     *distribution.ROUTES,
 )
 

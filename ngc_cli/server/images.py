@@ -450,9 +450,7 @@ def _after_loss(db: Session, repository: ImageRepository, lost: Sequence[str]) -
         repository.latest_tag = next((name for name in left if not is_referrers_tag(name)), None)
 
 
-def variants(
-    db: Session, repository: ImageRepository, manifests: Sequence[ImageManifest]
-) -> Mapping[int, list[ImageManifest]]:
+def variants(db: Session, manifests: Sequence[ImageManifest]) -> Mapping[int, list[ImageManifest]]:
     """For the id of each manifest the images that can run: itself, or the children of an index in its order."""
     found: dict[int, list[ImageManifest]] = {
         item.id: [] if item.media_type in INDEX_TYPES else [item] for item in manifests
@@ -466,7 +464,7 @@ def variants(
                 (ImageManifest.repository_id == ImageReference.repository_id)
                 & (ImageManifest.digest == ImageReference.digest),
             )
-            .where(ImageReference.manifest_id.in_(some), ImageReference.repository_id == repository.id)
+            .where(ImageReference.manifest_id.in_(some))
             .order_by(ImageReference.manifest_id, ImageReference.position)
         )
         for index_id, child in rows:
