@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "support.commands",
+    "support.distribution",
     "support.faultproxy",
     "support.faultserver",
     "support.program",
