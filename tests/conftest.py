@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 pytest_plugins = [
     "support.commands",
     "support.distribution",

@@ -178,10 +178,14 @@ class Runtime:
         if not complete:
             self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return self.settings.interactive and is_interactive()
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        interactive = self.settings.interactive and is_interactive()
-        if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
+        if not confirm(question, assume_yes=self.flags.yes, interactive=self.is_interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
     def progress(self) -> AbstractContextManager[Progress]:
