@@ -50,7 +50,7 @@ def set_(
     for_machines = run.format_type != "ascii"  # asked now: the answers may change it
     _check_options(run, storage, auth_option, name)
     settings, flags = run.settings, run.flags
-    path = _path(run)
+    path = _path()
     dialog = Dialog(run, configuration.profile_values(path, settings.profile), check=not no_validate)
     given = (flags.org, flags.team, flags.format_type, flags.api_url, flags.ca_bundle)
     try:
@@ -105,7 +105,7 @@ def use(
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    configuration.use_profile(_path(run), profile)
+    configuration.use_profile(_path(), profile)
     if os.environ.get("NGC_CLI_PROFILE", profile) != profile:
         run.output.warn("NGC_CLI_PROFILE is set and names another profile")
     _done(run, f"Profile '{profile}' is now in use.", profile=profile)
@@ -141,7 +141,7 @@ def unset(ctx: typer.Context, key: KeyArg) -> None:
     if key == "profile":
         raise UsageError("a profile is not a setting", hint="Remove it with: ngc config clear --profile NAME")
     profile = selected_profile(run.flags, os.environ)
-    saved = configuration.unset(_path(run), profile, key)
+    saved = configuration.unset(_path(), profile, key)
     _tell_warnings(run, saved)
     _done(run, f"{key} is not set in profile '{profile}' any more.", key=key, profile=profile)
 
@@ -150,7 +150,7 @@ def unset(ctx: typer.Context, key: KeyArg) -> None:
 def path_(ctx: typer.Context) -> None:
     """Print where the configuration file is."""
     run = Runtime.of(ctx)
-    _done(run, str(_path(run)), path=str(_path(run)))
+    _done(run, str(_path()), path=str(_path()))
 
 
 @verbs.command("clear")
@@ -160,7 +160,7 @@ def clear(ctx: typer.Context) -> None:
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    path = _path(run)
+    path = _path()
     if run.flags.profile is not None:
         saved = configuration.remove_profile(path, run.flags.profile)
         _tell_warnings(run, saved)
@@ -184,7 +184,7 @@ def clear_cache(ctx: typer.Context) -> None:
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    _tell_removed(run, configuration.clear_cache(_path(run)))
+    _tell_removed(run, configuration.clear_cache(_path()))
 
 
 def _check_options(run: Runtime, storage: str | None, auth_option: str, name: str | None) -> None:
@@ -212,14 +212,10 @@ def _check_key_name(key: str) -> None:
         raise UsageError(f"there is no setting '{key}'", hint=f"There are: {', '.join(SETTING_OF_KEY)}.")
 
 
-def _path(run: Runtime) -> Path:
-    """The configuration file; raises ConfigError for a user without a home folder."""
-    from ngc_cli.config.store import config_path
+def _path() -> Path:
+    from ngc_cli.config.store import require_config_path
 
-    path = config_path(os.environ)
-    if path is None:
-        raise ConfigError("this user has no home folder", hint="Set NGC_CLI_HOME to a folder of your own.")
-    return path
+    return require_config_path(os.environ)
 
 
 def _show_result(run: Runtime) -> None:
@@ -236,10 +232,8 @@ def _tell_saved(run: Runtime, path: Path, saved: Saved) -> None:
     from ngc_cli.cli.globals import GlobalFlags
     from ngc_cli.config.profiles import selected_profile
 
-    if saved.key_place == "keyring":
-        run.output.note("The API key is in the OS keyring.")
-    elif saved.key_place:
-        run.output.note(f"The API key is in the configuration file, for your eyes only: {saved.why}.")
+    if saved.note:
+        run.output.note(saved.note)
     _tell_warnings(run, saved)
     name = run.settings.profile
     run.output.note(f"Saved profile '{name}' to {path}.")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 AUTO: Final = "auto"
 IN_FILE: Final = "file"
 STORAGES: Final = (AUTO, IN_KEYRING, IN_FILE)
-ADDRESSES: Final = ("api_url", "auth_url", "registry_host")
+NO_ADDRESSES: Final = {"api_url": "", "auth_url": "", "registry_host": ""}
 NO_KEY: Final = {"apikey": "", "key_name": "", "key_id": ""}
 NO_CONTEXT: Final = {"org": "", "org_display_name": "", "team": ""}
 
@@ -45,6 +45,13 @@ class Saved:
     key_place: str = ""
     why: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """Where the key is, in words; empty when none was stored."""
+        if self.key_place == IN_FILE:
+            return f"The API key is in the configuration file, for your eyes only: {self.why}."
+        return "The API key is in the OS keyring." if self.key_place else ""
 
 
 class Account:
@@ -109,6 +116,14 @@ def profile_values(path: Path, name: str) -> dict[str, str]:
     return load(path).profiles.get(name, {})
 
 
+def stored_key(path: Path, name: str) -> Secret | None:
+    """The key of a profile; one in the keyring is read when it is revealed, which raises ConfigError."""
+    values = profile_values(path, name)
+    if values.get("apikey"):
+        return Secret(values["apikey"])
+    return stored_secret(path, name) if has_key(values) else None
+
+
 def has_key(values: Mapping[str, str]) -> bool:
     """Whether a profile has an API key, here or in the keyring."""
     return bool(values.get("apikey")) or values.get("storage") == IN_KEYRING
@@ -124,12 +139,13 @@ def change_profile(
 ) -> Saved:
     """Change values of a profile, which is made when it is new; an empty value removes the old one.
 
+    A profile becomes the active one when nothing was configured before.
     ``storage`` is one of STORAGES; without it a new key goes where the profile was told to keep keys, else to the
     keyring if one answers. Raises ConfigError when the keyring is insisted on and there is none.
     """
     config = load(path)
-    if not config.profiles:
-        config.active = name
+    if not any(config.profiles.values()):
+        config.active, config.profiles = name, {}
     before = config.profiles.get(name, {})
     after = {key: value for key, value in {**before, **values}.items() if value}
     if api_key is not None:
@@ -137,7 +153,7 @@ def change_profile(
     keyring = OsKeyring(path)
     was_in_keyring = before.get("storage") == IN_KEYRING
     if api_key is None and storage is not None and has_key(after):
-        api_key = Secret(after["apikey"]) if "apikey" in after else stored_secret(path, name)
+        api_key = stored_key(path, name)
     saved = Saved()
     if api_key is not None:
         kept = IN_FILE if before.get("storage") == IN_FILE else AUTO
@@ -168,7 +184,7 @@ def unset(path: Path, name: str, key: str) -> Saved:
     values = profile_values(path, name)
     if key not in values and not (key == "apikey" and has_key(values)):
         return Saved()
-    if key in ADDRESSES and has_key(values):
+    if key in NO_ADDRESSES and has_key(values):
         raise UsageError(
             f"the API key of profile '{name}' is for the addresses of that profile",
             hint="Remove the key first: ngc config unset apikey",
