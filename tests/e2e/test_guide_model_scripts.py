@@ -201,9 +201,7 @@ def test_6_2_6_deleting(ngc: Ngc) -> None:
 
 @pytest.mark.parametrize("group", ["model-script", "resource"])
 def test_both_names_know_the_words_of_today(local_ngc: Ngc, group: str) -> None:
-    create = (
-        f"registry {group} create --application nlp --framework pytorch --precision fpboth nvidia/{group}"
-    )
+    create = f"registry {group} create --application nlp --framework pytorch --precision fpboth --format f --short-desc s nvidia/{group}"
     shown = local_ngc.run(create).stdout
     assert f"  {group.capitalize()} Information\n" in shown
     assert "    Training Framework: PyTorch\n" in shown

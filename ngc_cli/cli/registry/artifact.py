@@ -229,7 +229,7 @@ def _writing(verbs: Verbs, family: Family) -> None:
         run = Runtime.of(ctx)
         ref = run.artifact(target)
         actual = artifacts.kind_of(run.api, kind, ref)
-        if actual is not kind and (run.flags.yes or not run.is_interactive):
+        if actual is not kind and (run.flags.yes or not run.interactive):
             raise artifacts.wrong_kind(kind, actual, ref)
         noun = _noun(ctx, kind, actual)
         what = f"{noun} version '{ref}'" if ref.version else f"{noun} '{ref}'"
