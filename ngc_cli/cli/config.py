@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.lazy import Spelling, Verbs
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NetworkError, UsageError
 
@@ -23,7 +23,7 @@ KeyArg = Annotated[
 ]
 
 
-@verbs.command("set", spellings={"--no-verify": "--no-validate"})
+@verbs.command("set", spellings={"--no-verify": Spelling("--no-validate")})
 def set_(
     ctx: typer.Context,
     api_key_stdin: Annotated[

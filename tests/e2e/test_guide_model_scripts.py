@@ -208,7 +208,17 @@ def test_both_names_know_the_words_of_today(local_ngc: Ngc, group: str) -> None:
     assert "    Precision: FP16, FP32\n" in shown
     wrong = local_ngc.run(f"registry {group} create --application classfication nvidia/x", code=2)
     assert "Did you mean CLASSIFICATION?" in wrong.stderr
-    for verb in "list info create update remove upload-version download-version upload download".split():
+    for verb in [
+        "list",
+        "info",
+        "create",
+        "update",
+        "remove",
+        "upload-version",
+        "download-version",
+        "upload",
+        "download",
+    ]:
         assert "Usage:" in local_ngc.run(f"registry {group} {verb} -h").stdout
 
 
