@@ -361,8 +361,9 @@ def _good(response: requests.Response) -> requests.Response:
 # the matrix
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(EXPECTED), ids=" ".join)
-def test_route(world: World, method: str, path: str) -> None:
+@pytest.mark.parametrize("route", sorted(EXPECTED), ids=" ".join)
+def test_route(world: World, route: tuple[str, str]) -> None:
+    method, path = route
     rules = IN_RED if "{team}" in path else IN_ORG
     rule = EXPECTED[method, path]
     for caller in world.callers.values():
