@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -41,8 +41,8 @@ class Runtime:
 
     def __init__(self, flags: GlobalFlags) -> None:
         self.flags = flags
-        if flags.debug:
-            _log_to_stderr()
+        self.may_create_profile = False
+        self._stop_logging = _log_to_stderr() if flags.debug else None
 
     @staticmethod
     def of(ctx: typer.Context) -> Runtime:
@@ -54,7 +54,7 @@ class Runtime:
         """Effective settings, with their warnings told once; raises ConfigError or UsageError."""
         from ngc_cli.config.profiles import resolve
 
-        settings = resolve(self.flags, os.environ)
+        settings = resolve(self.flags, os.environ, may_create=self.may_create_profile)
         for warning in settings.warnings:
             self.output.warn(warning)
         if self.flags.ace is not None:
@@ -92,19 +92,22 @@ class Runtime:
     @cached_property
     def api(self) -> ApiClient:
         """The API client, as the configured identity or as a guest."""
+        settings = self.settings
+        key = settings.api_key.reveal() if settings.api_key else ""
+        return self._client(key, settings.org, settings.team)
+
+    def _client(self, key: str, org: str = "", team: str = "") -> ApiClient:
         from ngc_cli.api.client import ApiClient
         from ngc_cli.http.auth import NgcCredentials
 
-        settings = self.settings
-        credentials = NgcCredentials(
-            self.http,
-            settings.api_key.reveal() if settings.api_key else "",
-            api_url=settings.api_url,
-            auth_url=settings.auth_url,
-            org=settings.org,
-            team=settings.team,
-        )
-        return ApiClient(self.http, credentials)
+        addresses = {"api_url": self.settings.api_url, "auth_url": self.settings.auth_url}
+        return ApiClient(self.http, NgcCredentials(self.http, key, org=org, team=team, **addresses))
+
+    def people_of(self, key: str) -> OrgApi:
+        """Orgs and teams that a key gives access to which is not configured yet."""
+        from ngc_cli.api.orgs import OrgApi
+
+        return OrgApi(self._client(key))
 
     @cached_property
     def people(self) -> OrgApi:
@@ -178,10 +181,16 @@ class Runtime:
         if not complete:
             self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        from ngc_cli.config.profiles import may_ask
+
+        return may_ask(os.environ) and is_interactive()
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        interactive = self.settings.interactive and is_interactive()
-        if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
+        if not confirm(question, assume_yes=self.flags.yes, interactive=self.interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
     def progress(self) -> AbstractContextManager[Progress]:
@@ -260,6 +269,8 @@ class Runtime:
         http = self.__dict__.get("http")
         if http is not None:
             http.close()
+        if self._stop_logging is not None:
+            self._stop_logging()
 
     def _tell_ignored_context(self, org: str, team: str) -> None:
         """Warn when an option names another org or team than the target does; the target wins."""
@@ -268,8 +279,8 @@ class Runtime:
                 self.output.warn(f"{option} {given} is ignored: the target names {named or 'no team'}")
 
 
-def _log_to_stderr() -> None:
-    """Write the debug log to stderr, every line redacted."""
+def _log_to_stderr() -> Callable[[], None]:
+    """Write the debug log to stderr, every line redacted; returns how to stop that."""
     import logging
     import platform
     import sys
@@ -284,6 +295,12 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Redacting("%(asctime)s %(name)s %(message)s"))
     logger = logging.getLogger("ngc_cli")
-    logger.handlers[:] = [handler]
+    logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.debug("ngc %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
+
+    def stop() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+    return stop

@@ -53,10 +53,10 @@ class Wire:
         body = {**defaults, "name": name, "labelsV2": [], "publicDatasetUsed": {}, **members}
         return self.session.post(f"{self.place}/{self.segment}", json=body)
 
-    def create_version(self, name: str, version: str, **members: Any) -> requests.Response:
+    def create_version(self, name: str, version: str, /, **members: Any) -> requests.Response:
         return self.session.post(self.at(name, "versions"), json={"versionId": version, **members})
 
-    def start(self, name: str, version: str, path: str, data: bytes, **members: Any) -> requests.Response:
+    def start(self, name: str, version: str, path: str, data: bytes, /, **members: Any) -> requests.Response:
         body = {**self._file(name, version, path, data), "size": len(data), **members}
         return self.session.post(f"{self.place}/files/multipart", json=body)
 
@@ -64,12 +64,12 @@ class Wire:
         return requests.put(url, data=part, headers=headers, timeout=60, verify=self.session.verify)
 
     def complete(
-        self, name: str, version: str, path: str, data: bytes, upload_id: str, **members: Any
+        self, name: str, version: str, path: str, data: bytes, upload_id: str, /, **members: Any
     ) -> requests.Response:
         body = {**self._file(name, version, path, data), "uploadID": upload_id, **members}
         return self.session.put(f"{self.place}/files/multipart", json=body)
 
-    def upload(self, name: str, version: str, path: str, data: bytes, **members: Any) -> str:
+    def upload(self, name: str, version: str, path: str, data: bytes, /, **members: Any) -> str:
         """Start, send every part, complete; returns the upload id."""
         started = ok(self.start(name, version, path, data, **members))
         size = started["partSize"]
@@ -79,7 +79,7 @@ class Wire:
         return str(started["uploadID"])
 
     def commit(
-        self, name: str, version: str, files: Mapping[str, bytes], base: str | None = None, **members: Any
+        self, name: str, version: str, files: Mapping[str, bytes], /, base: str | None = None, **members: Any
     ) -> requests.Response:
         entries = [
             {"commitType": "ADDITION", "filePath": path, "sha256": b64(data)} for path, data in files.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.lazy import Spelling, Verbs
 from ngc_cli.cli.options import DryRunOpt, TargetArg, takes
 from ngc_cli.cli.registry.fields import VersionOptions
 from ngc_cli.cli.runtime import Runtime
@@ -46,7 +46,9 @@ def _uploading(verbs: Verbs, family: Family) -> None:
     kind = family.kind
 
     @verbs.command(
-        "upload-version", aliases=("upload",), spellings={**family.spellings, "--source-path": "--source"}
+        "upload-version",
+        aliases=("upload",),
+        spellings={**family.spellings, "--source-path": Spelling("--source")},
     )
     @takes(version=family.upload, pace=PaceOptions)
     def upload_version(
@@ -180,6 +182,8 @@ def _summary(outcome: Outcome) -> Summary:
     ]
     if outcome.version_status:
         fields.append(Field("Version Status", outcome.version_status))
+    if outcome.only_verified:
+        return Summary(f"Verified {size} in {duration}", fields, _summary_json(outcome))
     first_line = f"{verb} {size} in {duration}, {verb.removesuffix('ed')} speed: {speed}/s"
     return Summary(first_line, fields, _summary_json(outcome))
 
