@@ -11,6 +11,7 @@ pytest.register_assert_rewrite("support")
 pytest_plugins = [
     "support.commands",
     "support.distribution",
+    "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
     "support.program",
