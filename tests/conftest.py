@@ -15,6 +15,7 @@ pytest_plugins = [
     "support.faultserver",
     "support.program",
     "support.registry",
+    "support.sdk",
 ]
 
 
