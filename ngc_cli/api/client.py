@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import requests
 import urllib3
 
 from ngc_cli.errors import ServerError
-from ngc_cli.http.auth import NgcCredentials, Scope
+from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
 from ngc_cli.http.session import Http
 from ngc_cli.http.status import error_from_transport
 
@@ -42,6 +43,7 @@ class ApiClient:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        headers: Mapping[str, str] | None = None,
         scope: Scope = USER_LEVEL,
         expect: Collection[int] = (),
         retry: bool | None = None,
@@ -56,29 +58,30 @@ class ApiClient:
             self.base_url + path,
             params=params,
             json=body,
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            headers={"Content-Type": "application/json", "Accept": "application/json", **(headers or {})},
             auth=self.credentials.scoped(scope),
             expect=expect,
             retry=retry,
             timeout_s=timeout_s,
         )
-        with response:
-            try:
-                text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise error_from_transport(error, method, self.base_url + path) from error
-        if not text:
-            return {}
-        try:
-            answer = json.loads(text)
-        except ValueError as error:
-            raise ServerError(
-                f"the answer to {method} {path} is not JSON",
-                hint="Check --api-url; a proxy may have answered instead.",
-            ) from error
-        if not isinstance(answer, dict):
-            raise ServerError(f"the answer to {method} {path} is not a JSON object")
-        return answer
+        return _json_object(response, method, path)
+
+    def introspect(self) -> dict[str, Any]:
+        """What the server tells about a scoped (``nvapi-``) key: contract/auth-org-team-user.md section 2.5.
+
+        The key travels in the body, so the call has no other credentials and follows no redirect.
+        """
+        path = "/v3/keys/get-caller-info"
+        require_safe_for_secrets(self.base_url)
+        response = self.http.send(
+            "POST",
+            self.base_url + path,
+            data=urlencode({"credentials": self.credentials.key}).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+            retry=True,
+            follow=False,
+        )
+        return _json_object(response, "POST", path)
 
     def pages(
         self,
@@ -103,6 +106,27 @@ class ApiClient:
             page += 1
             if page >= _page_count(answer.get("paginationInfo")):
                 return
+
+
+def _json_object(response: requests.Response, method: str, path: str) -> dict[str, Any]:
+    """The JSON object of an answer, read to its end; an empty body is an empty object."""
+    with response:
+        try:
+            text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise error_from_transport(error, method, response.url or path) from error
+    if not text:
+        return {}
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise ServerError(
+            f"the answer to {method} {path} is not JSON",
+            hint="Check --api-url; a proxy may have answered instead.",
+        ) from error
+    if not isinstance(answer, dict):
+        raise ServerError(f"the answer to {method} {path} is not a JSON object")
+    return answer
 
 
 def _page_count(info: Any) -> int:

@@ -154,7 +154,7 @@ class StrictCommand(TyperCommand):
                 break
             name, equals, value = word.partition("=")
             spelling = self.spellings.get(name, name)
-            if not spelling.startswith("-"):
+            if name in self.spellings and not spelling.startswith("-"):
                 raise UsageError(f"{name} is not supported: {spelling}")
             if spelling in single:
                 if single[spelling] in seen:

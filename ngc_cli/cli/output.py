@@ -53,9 +53,9 @@ class Output:
         sys.stderr.flush()
 
 
-def is_interactive(environ_flag: str = "") -> bool:
-    """Whether a person can be asked: stdin and stderr are terminals, and no setting forbids it."""
-    return not environ_flag and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+def is_interactive() -> bool:
+    """Whether a person can be asked: stdin and stderr are terminals."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirm(question: str, *, assume_yes: bool, interactive: bool) -> bool:

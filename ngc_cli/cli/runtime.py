@@ -12,14 +12,24 @@ import typer
 
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive
-from ngc_cli.errors import NgcError, NotConfirmed, TransferKilled, TransferTerminated, UsageError
+from ngc_cli.errors import (
+    ConfigError,
+    NgcError,
+    NotAuthenticated,
+    NotConfirmed,
+    TransferKilled,
+    TransferTerminated,
+    UsageError,
+)
 from ngc_cli.refs import ArtifactRef, ImageRef
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from threading import Event
     from types import FrameType
 
     from ngc_cli.api.client import ApiClient
+    from ngc_cli.api.orgs import OrgApi
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
@@ -45,6 +55,8 @@ class Runtime:
         from ngc_cli.config.profiles import resolve
 
         settings = resolve(self.flags, os.environ)
+        for warning in settings.warnings:
+            self.output.warn(warning)
         if self.flags.ace is not None:
             self.output.warn("--ace is accepted for old scripts and has no effect")
         return settings
@@ -94,6 +106,33 @@ class Runtime:
         )
         return ApiClient(self.http, credentials)
 
+    @cached_property
+    def people(self) -> OrgApi:
+        """Orgs, teams and users; raises NotAuthenticated for a guest, before any request."""
+        from ngc_cli.api.orgs import OrgApi
+
+        if self.api.credentials.is_guest:
+            raise NotAuthenticated("this needs an API key", hint="Set one with 'ngc config set'.")
+        return OrgApi(self.api)
+
+    @property
+    def org(self) -> str:
+        """The org of this command; raises ConfigError when there is none."""
+        if not self.settings.org:
+            raise ConfigError(
+                "no org is chosen", hint="Name it with --org ORG, or choose one with 'ngc config set'."
+            )
+        return self.settings.org
+
+    @property
+    def team(self) -> str:
+        """The team of this command; raises ConfigError when there is none."""
+        if not self.settings.team:
+            raise ConfigError(
+                "no team is chosen", hint="Name it with --team TEAM, or choose one with 'ngc config set'."
+            )
+        return self.settings.team
+
     def artifact(self, text: str, *, version: bool | None = None, pattern: bool = False) -> ArtifactRef:
         """A target with org and team filled in from the configuration.
 
@@ -134,9 +173,14 @@ class Runtime:
                 "Nothing is visible to guests. Set an API key with 'ngc config set' to see more."
             )
 
+    def tell_cut_short(self, complete: bool, limit: int | None) -> None:
+        """Say that a list goes on behind --limit."""
+        if not complete:
+            self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        interactive = is_interactive(os.environ.get("NGC_CLI_NONINTERACTIVE", ""))
+        interactive = self.settings.interactive and is_interactive()
         if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
@@ -146,7 +190,7 @@ class Runtime:
 
         from ngc_cli.cli.progress import progress
 
-        style = os.environ.get("NGC_CLI_PROGRESS_BAR_STYLE", "").upper()
+        style = self.settings.progress_style
         silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
         return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
 
@@ -155,7 +199,18 @@ class Runtime:
         from ngc_cli.services.transfers import Pace
         from ngc_cli.units import parse_size
 
-        return Pace(threads or self.settings.concurrency, parse_size(limit_rate) if limit_rate else 0)
+        settings = self.settings
+        rate = parse_size(limit_rate) if limit_rate else 0
+        return Pace(threads or settings.concurrency, rate, settings.download_retries)
+
+    def state_folder(self) -> Path | None:
+        """Where uploads remember how far they are; None where nothing can be written."""
+        config = self.settings.config_path
+        if config is None or not os.access(
+            config.parent if config.parent.exists() else config.parent.parent, os.W_OK
+        ):
+            return None
+        return config.parent / "uploads"
 
     @contextmanager
     def cancel_on_signals(self) -> Iterator[Event]:
@@ -198,7 +253,7 @@ class Runtime:
             return "No API key is set, so this ran as a guest."
         where = f"org '{settings.org}'" if settings.org else "no org"
         team = f", team '{settings.team}'" if settings.team else ""
-        return f"Used {where}{team} and the API key from the {settings.sources['api_key']}."
+        return f"Used {where}{team} and the API key from the {settings.origin('api_key')}."
 
     def close(self) -> None:
         """End what the command has opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ class Pace:
 
     threads: int = 8
     rate_bytes_per_s: int = 0
+    retries: int = 5
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,8 @@ class Outcome:
     def speed_bytes_per_s(self) -> float:
         """Bytes moved a second."""
         return self.bytes_moved / max(self.duration_s, 0.001)
+
+
+def state_key(*parts: str) -> str:
+    """A short name for the state of one transfer, from what makes it the same transfer."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -12,13 +12,14 @@ import pytest
 import ngc_cli
 
 ROOT = Path(ngc_cli.__file__).parent
-LEAVES = frozenset({"errors", "refs", "records", "events", "units"})
+LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles"})
 MAY_IMPORT = {
     "errors": set(),
     "refs": {"errors"},
     "records": {"errors"},
     "events": set(),
     "units": {"errors"},
+    "roles": {"errors"},
     "http": LEAVES,
     "config": LEAVES,
     "api": LEAVES | {"http"},

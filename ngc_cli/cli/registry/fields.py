@@ -169,7 +169,8 @@ def option_names(options: type, names: list[str]) -> str:
     import typing
 
     hints = typing.get_type_hints(options, include_extras=True)
-    return ", ".join(hints[name].__metadata__[0].param_decls[0] for name in names)
+    # In Annotated form Typer keeps the first spelling where a default would stand.
+    return ", ".join(str(hints[name].__metadata__[0].default) for name in names)
 
 
 def _members(options: Any) -> dict[str, Any]:

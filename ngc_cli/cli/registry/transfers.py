@@ -80,6 +80,7 @@ def _uploading(verbs: Verbs, family: Family) -> None:
             commit=not no_commit,
             strip_top=strip_top,
             pace=run.pace(pace.threads, pace.limit_rate),
+            state_folder=run.state_folder(),
         )
         if dry_run:
             _show_dry_run(run, uploads.plan(request))

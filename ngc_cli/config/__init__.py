@@ -1,0 +1,4 @@
+"""Settings: the official config file, the OS keyring, and what is in effect with where it came from.
+
+Nothing here prints or opens a connection; the keyring is touched only when a key that it holds is asked for.
+"""

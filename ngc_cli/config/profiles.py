@@ -1,0 +1,519 @@
+"""Effective settings: flag > environment > profile > default, and where each value came from.
+
+Sources: contract/cli-surface.md section 1.2, contract/auth-org-team-user.md sections 1 and 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from ngc_cli.config.secrets import OsKeyring, Secret, check_key
+from ngc_cli.config.store import ConfigFile, UnreadableConfig, check_profile_name, config_path, load
+from ngc_cli.errors import ConfigError, NgcError, UsageError
+
+FLAG: Final = "global argument"
+ENVIRONMENT: Final = "environment variable"
+USER_SETTINGS: Final = "user settings"
+DEFAULT: Final = "default value"
+
+FORMATS: Final = ("ascii", "csv", "json")
+NO_ORG: Final = "no-org"
+NO_TEAM: Final = "no-team"
+IN_KEYRING: Final = "keyring"
+"""Value of the profile key ``storage`` when the API key is in the OS keyring."""
+
+DEFAULT_API_URL: Final = "https://api.ngc.nvidia.com"
+_SERVICES = {  # gateway: authentication host, container registry (contract/auth-org-team-user.md 1.1)
+    DEFAULT_API_URL: ("https://authn.nvidia.com", "https://nvcr.io"),
+    "https://api.canary.ngc.nvidia.com": ("https://authn.nvidia.com", "https://canary.nvcr.io"),
+    "https://api.stg.ngc.nvidia.com": ("https://stg.authn.nvidia.com", "https://stg.nvcr.io"),
+}
+_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]+")
+_DEPRECATED = {
+    "NGC_APP_KEY": "NGC_CLI_API_KEY",
+    "NGC_CONTEXT_ORG": "NGC_CLI_ORG",
+    "NGC_CLI_URL": "NGC_CLI_API_URL",
+}
+_PORTS = {"https": 443, "http": 80}
+_CA_VARIABLES = ("NGC_CLI_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+Value = TypeVar("Value")
+
+
+class Flags(Protocol):
+    """The global options that override settings; None when not given."""
+
+    @property
+    def format_type(self) -> str | None:
+        """Value of ``--format_type``."""
+
+    @property
+    def org(self) -> str | None:
+        """Value of ``--org``."""
+
+    @property
+    def team(self) -> str | None:
+        """Value of ``--team``."""
+
+    @property
+    def profile(self) -> str | None:
+        """Value of ``--profile``."""
+
+    @property
+    def api_url(self) -> str | None:
+        """Value of ``--api-url``."""
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """Value of ``--ca-bundle``."""
+
+    @property
+    def timeout(self) -> str | None:
+        """Value of ``--timeout``."""
+
+    @property
+    def retries(self) -> str | None:
+        """Value of ``--retries``."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value on offer for a setting: as text, the kind of source, and which option, variable or file it is."""
+
+    value: str | Secret
+    source: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        """The value as it may be shown; raises ConfigError when a keyring does not tell its key."""
+        return self.value.masked() if isinstance(self.value, Secret) else self.value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in effect; URLs without a trailing slash, times in seconds, ``retries`` after the first try.
+
+    ``api_key`` is None for a guest. ``candidates`` holds, for each setting, every value on offer in order of rank:
+    the first one is in effect. ``warnings`` are for the user to read once.
+    """
+
+    profile: str
+    api_key: Secret | None
+    format_type: str
+    org: str
+    org_display_name: str
+    team: str
+    api_url: str
+    auth_url: str
+    registry_url: str
+    search_url: str
+    ca_bundle: str
+    timeout_s: float
+    retries: int
+    download_retries: int
+    upload_retries: int
+    concurrency: int
+    progress_style: str
+    interactive: bool
+    config_path: Path | None
+    candidates: Mapping[str, tuple[Candidate, ...]]
+    warnings: tuple[str, ...]
+
+    @property
+    def registry_host(self) -> str:
+        """Host, and port if it is not the usual one, of the container registry."""
+        return urlsplit(self.registry_url).netloc
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Setting to the kind of source its value came from; settings without a value are absent."""
+        return {name: offers[0].source for name, offers in self.candidates.items() if offers}
+
+    def origin(self, name: str) -> str:
+        """Where a setting came from, in words: ``environment variable NGC_CLI_ORG``."""
+        first = self.candidates[name][0]
+        return f"{first.source} {first.name}".strip()
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """Where a value can come from: option, variables by rank, key of the profile."""
+
+    flag: str = ""
+    variables: tuple[str, ...] = ()
+    key: str = ""
+
+
+_SETTINGS = {
+    "api_key": _Setting(variables=("NGC_CLI_API_KEY", "NGC_API_KEY", "NGC_APP_KEY")),
+    "format_type": _Setting("--format_type", ("NGC_CLI_FORMAT_TYPE",), "format_type"),
+    "org": _Setting("--org", ("NGC_CLI_ORG", "NGC_CONTEXT_ORG"), "org"),
+    "team": _Setting("--team", ("NGC_CLI_TEAM",), "team"),
+    "api_url": _Setting("--api-url", ("NGC_CLI_API_URL", "NGC_CLI_URL"), "api_url"),
+    "auth_url": _Setting("", ("NGC_CLI_AUTH_URL",), "auth_url"),
+    "registry_url": _Setting("", ("NGC_CLI_REGISTRY_SERVICE_URL",), "registry_host"),
+    "search_url": _Setting("", ("NGC_CLI_SEARCH_SERVICE_URL",)),
+    "ca_bundle": _Setting("--ca-bundle", _CA_VARIABLES, "ca_bundle"),
+    "timeout_s": _Setting("--timeout", ("NGC_CLI_TRANSFER_TIMEOUT",)),
+    "attempts": _Setting(variables=("NGC_MAX_REQUEST_ATTEMPTS",)),
+    "retries": _Setting("--retries"),
+    "download_retries": _Setting("--retries", ("NGC_CLI_DOWNLOAD_RETRIES",)),
+    "upload_retries": _Setting("--retries", ("NGC_CLI_UPLOAD_RETRIES",)),
+    "concurrency": _Setting("", ("NGC_CLI_MAX_CONCURRENCY",)),
+    "progress_style": _Setting("", ("NGC_CLI_PROGRESS_BAR_STYLE",)),
+    "exit_codes": _Setting("", ("NGC_CLI_EXIT_CODES",)),
+    "noninteractive": _Setting("", ("NGC_CLI_NONINTERACTIVE",)),
+}
+
+
+def resolve(flags: Flags, environ: Mapping[str, str], *, may_create: bool = False) -> Settings:
+    """The settings of one command; ``may_create`` allows a profile that does not exist yet.
+
+    Reads the config file and nothing else of the process. Raises UsageError for a bad option or variable,
+    ConfigError for a bad config file.
+    """
+    return _Resolution(flags, environ, may_create).settings()
+
+
+def default_concurrency() -> int:
+    """Transfer workers: two per core that this process may use, within 4 and 20."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(2 * cores, 4), 20)
+
+
+def parse_url(text: str) -> str:
+    """A service address, ``https://`` when it has no scheme; raises ValueError saying what is wrong with it."""
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    host, port = parts.hostname or "", parts.port
+    if (
+        parts.scheme not in _PORTS
+        or not _NAME.fullmatch(host.replace(":", ""))
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError("is not an address like https://host[:port]")
+    if "@" in parts.netloc:
+        raise ValueError("holds a user name; a key belongs into 'ngc config set'")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("uses http, which is allowed for this machine only; use https")
+    shown = f"[{host}]" if ":" in host else host
+    suffix = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{shown}{suffix}{parts.path.rstrip('/')}"
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+class _Resolution:
+    """One run of ``resolve``: collects candidates and warnings."""
+
+    def __init__(self, flags: Flags, environ: Mapping[str, str], may_create: bool) -> None:
+        self.flags = flags
+        self.environ = environ
+        self.warnings: list[str] = []
+        self.path = config_path(environ)
+        self.config = self._load()
+        self.candidates: dict[str, tuple[Candidate, ...]] = {}
+        self.profile = self._choose_profile(may_create)
+        self.values = self.config.profiles.get(self.profile, {})
+
+    def settings(self) -> Settings:
+        """Everything that is in effect."""
+        for name in _SETTINGS:
+            self.candidates[name] = self._offers(name)
+        org, team = self._context()
+        api_url, auth_url, registry_url = self._addresses()
+        api_key = self._api_key(
+            {"API": api_url, "authentication": auth_url, "container registry": registry_url}
+        )
+        attempts = self._value("attempts", _attempts, 5)
+        retries = self._value("retries", _count, attempts - 1)
+        self._value("exit_codes", _one_of("compat"), "")  # main reads it; here a typing error is found
+        return Settings(
+            profile=self.profile,
+            api_key=api_key,
+            format_type=self._value("format_type", _one_of(*FORMATS), "ascii"),
+            org=org,
+            org_display_name=self.values.get("org_display_name", "") if org == self.values.get("org") else "",
+            team=team,
+            api_url=api_url,
+            auth_url=auth_url,
+            registry_url=registry_url,
+            search_url=self._value("search_url", parse_url, api_url),
+            ca_bundle=self._value("ca_bundle", _existing_path, ""),
+            timeout_s=self._value("timeout_s", _seconds, 30.0),
+            retries=retries,
+            download_retries=self._value("download_retries", _count, retries),
+            upload_retries=self._value("upload_retries", _count, retries),
+            concurrency=self._value("concurrency", _workers, default_concurrency()),
+            progress_style=self._value("progress_style", _progress_style, "DEFAULT"),
+            interactive=not self._value("noninteractive", _switch, False),
+            config_path=self.path,
+            candidates=self.candidates,
+            warnings=tuple(self.warnings),
+        )
+
+    def _load(self) -> ConfigFile:
+        """The config file; one that this user cannot open is told and passed over, as containers need it."""
+        try:
+            config = load(self.path)
+        except UnreadableConfig as error:
+            self.warnings.append(f"{error.message}; it is ignored. {error.hint}")
+            return ConfigFile()
+        self.warnings += config.warnings
+        return config
+
+    def _choose_profile(self, may_create: bool) -> str:
+        offers = self._given("--profile", self.flags.profile, ("NGC_CLI_PROFILE",))
+        offers.append(Candidate(self.config.active, USER_SETTINGS, str(self.path or "")))
+        self.candidates["profile"] = tuple(offers)
+        name = offers[0].text
+        if name != self.config.active and name not in self.config.profiles:
+            if may_create:
+                return check_profile_name(name)
+            import difflib
+
+            near = difflib.get_close_matches(name, self.config.profiles, 1)
+            hint = f"Did you mean '{near[0]}'?" if near else "'ngc config list' shows what there is."
+            raise UsageError(f"there is no profile '{name}' ({offers[0].name})", hint=hint)
+        return name
+
+    def _given(self, flag: str, value: str | None, variables: tuple[str, ...]) -> list[Candidate]:
+        """What the command line and the environment offer; an empty variable counts as unset."""
+        offers = [Candidate(value, FLAG, flag)] if value is not None else []
+        for variable in variables:
+            text = self.environ.get(variable, "").strip()
+            if text:
+                offers.append(Candidate(text, ENVIRONMENT, variable))
+            elif variable in _CA_VARIABLES and variable in self.environ:
+                raise UsageError(
+                    f"{variable} is set but empty, which could be taken for switching off certificate checks",
+                    hint=f"Unset {variable}, or let it name a file.",
+                )
+        first = offers[0].name if offers else ""
+        if first in _DEPRECATED:
+            self.warnings.append(f"{first} is an old name; use {_DEPRECATED[first]}")
+        return offers
+
+    def _offers(self, name: str) -> tuple[Candidate, ...]:
+        """Every value on offer for a setting, the one in effect first."""
+        setting = _SETTINGS[name]
+        given: str | None = getattr(self.flags, setting.flag.strip("-").replace("-", "_"), None)
+        offers = self._given(setting.flag, given, setting.variables)
+        if setting.key in self.values and setting.key:
+            offers.append(Candidate(self.values[setting.key], USER_SETTINGS, self._in_profile(setting.key)))
+        return tuple(offers)
+
+    def _in_profile(self, key: str) -> str:
+        return f"{key} of profile '{self.profile}' in {self.path}"
+
+    def _value(self, name: str, parse: Callable[[str], Value], default: Value) -> Value:
+        """The parsed first candidate, or the default, which then becomes a candidate itself."""
+        offers = self.candidates[name]
+        if default != "":
+            offers = self.candidates[name] = (*offers, Candidate(str(default), DEFAULT, ""))
+        if not offers or offers[0].source == DEFAULT:
+            return default
+        first = offers[0]
+        try:
+            return parse(first.text)
+        except ValueError as error:
+            raise _bad_value(first, str(error)) from error
+
+    def _context(self) -> tuple[str, str]:
+        """Org and team in effect: an org option without a team option resets the team, and a team needs an org."""
+        org = self._value("org", _name, "")
+        org = "" if org == NO_ORG else org
+        if self.flags.org is not None and self.flags.team is None:
+            reset = Candidate(NO_TEAM, FLAG, "--org")
+            self.candidates["team"] = (reset, *self.candidates["team"])
+        team = self._value("team", _name, "")
+        team = "" if team == NO_TEAM else team
+        if team and not org:
+            self.warnings.append(f"team '{team}' has no effect without an org")
+            team = ""
+        return org, team
+
+    def _addresses(self) -> tuple[str, str, str]:
+        """API, authentication and container registry; those of the profile belong to the API of the profile."""
+        api_url = self._value("api_url", parse_url, DEFAULT_API_URL)
+        if api_url != self._own_addresses()[0]:
+            for name in ("auth_url", "registry_url"):
+                self.candidates[name] = tuple(
+                    offer for offer in self.candidates[name] if offer.source != USER_SETTINGS
+                )
+        auth_url, registry_url = _services_of(api_url)
+        return (
+            api_url,
+            self._value("auth_url", parse_url, auth_url),
+            self._value("registry_url", parse_url, registry_url),
+        )
+
+    def _own_addresses(self) -> tuple[str, str, str]:
+        """The three addresses that the profile's key was stored for."""
+
+        def own(key: str, default: str) -> str:
+            offer = Candidate(self.values.get(key, default), USER_SETTINGS, self._in_profile(key))
+            try:
+                return parse_url(offer.text)
+            except ValueError as error:
+                raise _bad_value(offer, str(error)) from error
+
+        api_url = own("api_url", DEFAULT_API_URL)
+        auth_url, registry_url = _services_of(api_url)
+        return api_url, own("auth_url", auth_url), own("registry_host", registry_url)
+
+    def _api_key(self, addresses: Mapping[str, str]) -> Secret | None:
+        """The key in effect. One from the profile goes to the addresses of the profile and nowhere else."""
+        offers = [_key(offer.text, offer.source, offer.name) for offer in self.candidates["api_key"]]
+        _check_same_key(offers)
+        stored = self._stored_key()
+        withheld = None
+        if stored is not None:
+            for (service, url), own_url in zip(addresses.items(), self._own_addresses(), strict=True):
+                if _origin(url) != _origin(own_url):
+                    withheld = (service, url, own_url)
+            if withheld is None:
+                offers.append(stored)
+            elif not offers:
+                service, url, own_url = withheld
+                self.warnings.append(
+                    f"the API key of profile '{self.profile}' is for {own_url} and is not sent to {url} "
+                    f"({service}); store one for it with 'ngc config set --profile NAME --api-url URL', "
+                    "or set NGC_CLI_API_KEY"
+                )
+        self.candidates["api_key"] = tuple(offers)
+        if not offers:
+            return None
+        key = offers[0].value
+        assert isinstance(key, Secret)
+        return key
+
+    def _stored_key(self) -> Candidate | None:
+        """The key of the profile; one in the keyring is read when it is needed, not now."""
+        if self.values.get("apikey"):
+            return _key(self.values["apikey"], USER_SETTINGS, self._in_profile("apikey"))
+        if self.values.get("storage") == IN_KEYRING and self.path is not None:
+            return Candidate(
+                stored_secret(self.path, self.profile), USER_SETTINGS, f"keyring, profile '{self.profile}'"
+            )
+        return None
+
+
+def stored_secret(path: Path, profile: str) -> Secret:
+    """The key that the OS keyring holds for a profile, read when it is revealed; ConfigError when it is not there."""
+
+    def read() -> str:
+        key = OsKeyring(path).read(profile)
+        if key is None:
+            raise ConfigError(
+                f"the OS keyring has no API key for profile '{profile}' of {path}",
+                hint=f"Store it again: ngc config set --profile {profile}",
+            )
+        return key
+
+    return Secret(read)
+
+
+def _key(text: str, source: str, name: str) -> Candidate:
+    """The key of a variable or file on offer; its value is never part of the error."""
+    try:
+        return Candidate(Secret(check_key(text)), source, name)
+    except ValueError as error:
+        kind = ConfigError if source == USER_SETTINGS else UsageError
+        raise kind(f"{name} is not an API key: {error}") from error
+
+
+def _services_of(api_url: str) -> tuple[str, str]:
+    """Authentication host and container registry of an API; a registry of one's own serves all three itself."""
+    parts = urlsplit(api_url)
+    return _SERVICES.get(api_url, (api_url, f"{parts.scheme}://{parts.netloc}"))
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
+
+
+def _check_same_key(offers: list[Candidate]) -> None:
+    """The two current names of the key must agree: silently taking one of two keys costs hours."""
+    keys = [offer for offer in offers if offer.name in ("NGC_CLI_API_KEY", "NGC_API_KEY")]
+    if len({offer.value.reveal() for offer in keys if isinstance(offer.value, Secret)}) > 1:
+        first, second = keys
+        raise UsageError(
+            f"{first.name} ({first.text}) and {second.name} ({second.text}) hold different keys",
+            hint="Unset one of them.",
+        )
+
+
+def _bad_value(offer: Candidate, why: str) -> NgcError:
+    message = f"{offer.name}: '{offer.text}' {why}"
+    if offer.source != USER_SETTINGS:
+        return UsageError(message)
+    return ConfigError(message, hint=f"Remove it: ngc config unset {offer.name.partition(' ')[0]}")
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"is not one of: {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("is not a name: it is empty or has blanks, '/' or ':'")
+    return text
+
+
+def _existing_path(text: str) -> str:
+    if not text or not Path(text).exists():
+        raise ValueError("does not exist")
+    return text
+
+
+def _number(text: str, lowest: int, highest: int) -> int:
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise ValueError(f"is not a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    return _number(text, 0, 100)
+
+
+def _attempts(text: str) -> int:
+    return min(max(_number(text, 0, 1000), 1), 5)  # the official client clamps as well
+
+
+def _workers(text: str) -> int:
+    return _number(text, 1, 256)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError("is not a number of seconds above 0")
+    return value
+
+
+def _progress_style(text: str) -> str:
+    return _one_of("DEFAULT", "ASCII", "NONE")(text.upper())
+
+
+def _switch(text: str) -> bool:
+    return text.lower() not in ("0", "false", "no")

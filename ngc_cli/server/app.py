@@ -1,0 +1,53 @@
+"""Builds the application out of the routes of every noun."""
+
+from __future__ import annotations
+
+import uuid
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ngc_cli.server.access_log import AccessLog
+from ngc_cli.server.calls import ActionRoute, Registry
+from ngc_cli.server.config import ServerConfig
+from ngc_cli.server.content import FolderStore
+from ngc_cli.server.metadata import Database
+from ngc_cli.server.problems import Dialect, Problem, render
+from ngc_cli.server.routes import artifacts, auth, orgs
+from ngc_cli.server.signing import Signer
+
+ROUTES: tuple[ActionRoute, ...] = (
+    *auth.ROUTES,
+    *orgs.ROUTES,
+    *artifacts.ROUTES,
+)
+
+
+def open_registry(config: ServerConfig) -> Registry:
+    """The data of a registry, made on first use."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(config.sqlalchemy_url)
+    database.create_tables()
+    return Registry(config, database, FolderStore(config.data_dir), Signer(database.secret("signing_secret")))
+
+
+def create_app(config: ServerConfig) -> Starlette:
+    """The registry as an ASGI application; its ``state.registry`` holds the open data."""
+    middleware = [Middleware(AccessLog, path=config.access_log)] if config.access_log else []
+    app = Starlette(
+        routes=list(ROUTES), middleware=middleware, exception_handlers={HTTPException: _no_such_route}
+    )
+    app.router.redirect_slashes = False
+    app.state.registry = open_registry(config)
+    return app
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router, in the NGC dialect."""
+    assert isinstance(error, HTTPException)
+    said = "there is nothing at this path" if error.status_code == 404 else error.detail
+    problem = Problem(error.status_code, said, headers=error.headers)
+    return render(problem, Dialect.NGC, uuid.uuid4().hex)

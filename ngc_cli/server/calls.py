@@ -1,0 +1,329 @@
+"""What every request goes through: who calls, whether they may, one transaction, one answer.
+
+Each route is built by ``route`` and names its ``Action``, which is checked here before the endpoint runs. An
+endpoint is a sync function ``Call -> dict | Response`` that runs in a thread inside one transaction, or an
+``async`` function ``StreamCall -> Response`` for bytes, which opens short transactions itself.
+
+Where the table's answer hangs on the thing asked for ("own", "public"), the endpoint must ask ``Call.permit``
+with that thing; a call that ends without having done so is refused and rolled back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ngc_cli.server import access
+from ngc_cli.server.access import GUEST, Action, Answer, Caller, Standing, Thing
+from ngc_cli.server.config import ServerConfig
+from ngc_cli.server.content import ContentStore, is_disk_full
+from ngc_cli.server.identity import caller_of, key_of_bearer
+from ngc_cli.server.metadata import Database, Org, Team
+from ngc_cli.server.problems import (
+    REQUEST_ID_HEADER,
+    Dialect,
+    Problem,
+    conflict,
+    forbidden,
+    not_found,
+    render,
+    request_status,
+    unauthorized,
+    unprocessable,
+)
+from ngc_cli.server.signing import Signer
+
+_log = logging.getLogger("ngc_registry")
+_Result = TypeVar("_Result")
+Place = Callable[[Mapping[str, str]], tuple[str, str]]
+
+
+@dataclass
+class Registry:
+    """What the requests of one process share; it holds no state of its own."""
+
+    config: ServerConfig
+    database: Database
+    contents: ContentStore
+    signer: Signer
+
+    def link(self, request: Request, method: str, path: str) -> str:
+        """A signed link to a path of this registry, on the files origin when one is set."""
+        base = self.config.files_url or f"{request.url.scheme}://{request.url.netloc}"
+        return base.rstrip("/") + self.signer.sign_link(method, path, self.config.link_ttl_s)
+
+
+@dataclass
+class _Base:
+    registry: Registry
+    request: Request
+    action: Action
+    caller: Caller = GUEST
+    org: Org | None = None
+    team: Team | None = None
+    answer: Answer = Answer.YES
+    permitted: bool = True
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The parameters in the path."""
+        return cast("dict[str, str]", self.request.path_params)
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters; of a repeated one the last."""
+        return self.request.query_params
+
+    @property
+    def the_org(self) -> Org:
+        """The org the path names."""
+        assert self.org is not None
+        return self.org
+
+    @property
+    def the_team(self) -> Team:
+        """The team the path names."""
+        assert self.team is not None
+        return self.team
+
+    def permit(self, thing: Thing | None, what: str) -> None:
+        """Refuse with a Problem unless the caller may do the route's action to this thing.
+
+        ``thing`` None means that there is none: who may do the action here anyway learns so by a 404, others get
+        the same refusal as for a thing that exists, so that names cannot be probed. ``what`` names it.
+        """
+        if access.allows(self.answer, self.caller, thing):
+            self.permitted = True
+            if thing is None:
+                raise not_found(f"{what} not found")
+            return
+        if self.answer is Answer.OWN:
+            if thing is None:
+                raise not_found(f"{what} not found")
+            raise forbidden(
+                f"{what} belongs to someone else, and your role lets you do this only to your own"
+            )
+        raise self.refusal(f"{what} not found")
+
+    def refusal(self, for_guests: str) -> Problem:
+        """The refusal for this caller: guests are told to sign in, or where they may look, that there is nothing."""
+        if not self.caller.is_guest:
+            place = "/".join(self.path[name] for name in ("org", "team") if name in self.path)
+            return forbidden(f"your roles do not let you {self.action.value} in '{place}'")
+        if access.TABLE[self.action][Standing.GUEST] is Answer.NO:
+            return unauthorized("this needs an API key")
+        return not_found(for_guests)
+
+
+@dataclass
+class Call(_Base):
+    """One request, inside its transaction ``db``; ``raw_body`` is the whole body."""
+
+    db: Session = field(kw_only=True)
+    raw_body: bytes = b""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object of the body; an empty body is an empty object. Raises a 422 Problem otherwise."""
+        if not self.raw_body.strip():
+            return {}
+        try:
+            value = json.loads(self.raw_body, parse_constant=_no_constant)
+            json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
+        except (ValueError, RecursionError) as error:
+            raise unprocessable("the body is not JSON in UTF-8") from error
+        if not isinstance(value, dict):
+            raise unprocessable("the body is not a JSON object")
+        if b"\\u0000" in self.raw_body:
+            raise unprocessable("the body holds a NUL character")
+        return value
+
+
+@dataclass
+class StreamCall(_Base):
+    """One request that receives or sends bytes, with no transaction open."""
+
+    async def transact(self, work: Callable[[Session], _Result]) -> _Result:
+        """Run ``work`` in a thread with a writing session and commit."""
+
+        def run() -> _Result:
+            with self.registry.database.writing() as db:
+                return work(db)
+
+        return await run_in_threadpool(run)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        return self.request.stream()
+
+
+Endpoint = Callable[[Call], "dict[str, Any] | Response"]
+StreamEndpoint = Callable[[StreamCall], Coroutine[Any, Any, Response]]
+
+
+def place_in_path(params: Mapping[str, str]) -> tuple[str, str]:
+    """Names of the org and team a request is about: the path parameters ``org`` and ``team``."""
+    return params.get("org", ""), params.get("team", "")
+
+
+class ActionRoute(Route):
+    """A route that says what it is for; made by ``route`` only."""
+
+    action: Action
+
+
+def route(
+    path: str,
+    methods: Sequence[str],
+    endpoint: Endpoint | StreamEndpoint,
+    *,
+    action: Action,
+    place: Place = place_in_path,
+    dialect: Dialect = Dialect.NGC,
+) -> ActionRoute:
+    """A route with its action; ``place`` says which org and team a request is about, by its path parameters."""
+    streams = inspect.iscoroutinefunction(endpoint)
+
+    async def handle(request: Request) -> Response:
+        registry: Registry = request.app.state.registry
+        request_id = uuid.uuid4().hex
+        try:
+            _require_no_credentials_for_link(registry, request, action)
+            if streams:
+                stream = await run_in_threadpool(_admit_stream, registry, request, action, place)
+                response = await cast(StreamEndpoint, endpoint)(stream)
+            else:
+                body = await _read_body(request, registry.config.body_limit_bytes)
+                response = await run_in_threadpool(
+                    _run, registry, request, cast(Endpoint, endpoint), action, place, body, request_id
+                )
+        except Problem as problem:
+            return render(problem, dialect, request_id)
+        except IntegrityError:  # two requests met at a unique name
+            return render(conflict("something else changed this at the same moment"), dialect, request_id)
+        except Exception as error:  # noqa: BLE001 - the outermost place: logged, and told in the right dialect
+            if isinstance(error, OSError) and is_disk_full(error):
+                return render(Problem(507, "the registry has no room left"), dialect, request_id)
+            _log.exception("%s %s failed, request id %s", request.method, request.url.path, request_id)
+            return render(Problem(500, "the registry failed; its log tells more"), dialect, request_id)
+        response.headers[REQUEST_ID_HEADER] = request_id
+        return response
+
+    made = ActionRoute(path, handle, methods=list(methods), name=endpoint.__name__)
+    made.action = action
+    return made
+
+
+def _require_no_credentials_for_link(registry: Registry, request: Request, action: Action) -> None:
+    """A signed link is checked here, and takes no other credentials, as in the object stores of the cloud."""
+    if action is not Action.LINK:
+        return
+    if "authorization" in request.headers:
+        raise Problem(400, "a signed link takes no Authorization header")
+    method = "GET" if request.method == "HEAD" else request.method
+    if not registry.signer.link_is_good(method, request.url.path, request.query_params):
+        raise Problem(403, "the link is not valid or has expired")
+
+
+def _run(
+    registry: Registry,
+    request: Request,
+    endpoint: Endpoint,
+    action: Action,
+    place: Place,
+    body: bytes,
+    request_id: str,
+) -> Response:
+    database = registry.database
+    open_session = database.reading if request.method in ("GET", "HEAD") else database.writing
+    with open_session() as db:
+        call = Call(registry, request, action, db=db, raw_body=body)
+        _admit(call, db, place)
+        result = endpoint(call)
+        if not call.permitted:
+            raise RuntimeError(f"{endpoint.__name__} did not ask whether {action.name} is permitted")
+    if isinstance(result, Response):
+        return result
+    return JSONResponse({"requestStatus": request_status(None, request_id), **result})
+
+
+def _admit_stream(registry: Registry, request: Request, action: Action, place: Place) -> StreamCall:
+    call = StreamCall(registry, request, action)
+    if action is not Action.LINK:
+        with registry.database.reading() as db:
+            _admit(call, db, place)
+    return call
+
+
+def _admit(call: _Base, db: Session, place: Place) -> None:
+    """Find out who calls and look up the table; raises a Problem when the answer is no whatever the thing."""
+    if call.action in (Action.ANYONE, Action.LINK):
+        return
+    call.caller = _authenticate(call.registry, db, call.request)
+    if call.action is Action.SIGNED_IN:
+        if call.caller.is_guest:
+            raise unauthorized("this needs an API key")
+        return
+    enter(call, db, *place(call.path))
+
+
+def enter(call: _Base, db: Session, org_name: str, team_name: str) -> None:
+    """Look up the table for this org and team; raises a Problem when the answer is no whatever the thing.
+
+    An org or team that does not exist is refused like one the caller has no part in.
+    """
+    call.org = db.scalar(select(Org).where(Org.name == org_name))
+    call.answer = Answer.NO
+    if call.org is None:
+        raise call.refusal(f"org '{org_name}' not found")
+    if team_name:
+        call.team = db.scalar(select(Team).where(Team.org_id == call.org.id, Team.name == team_name))
+    team_id = None
+    if call.team is not None:
+        team_id = call.team.id
+    elif team_name:
+        team_id = access.ANY_TEAM
+    call.answer = access.answer(call.caller, call.action, call.org.id, team_id)
+    if call.answer is Answer.NO:
+        raise call.refusal(f"team '{team_name}' not found")
+    if team_name and call.team is None:
+        if call.answer is Answer.YES:
+            raise not_found(f"team '{team_name}' not found in org '{org_name}'")
+        raise call.refusal(f"team '{team_name}' not found")
+    call.permitted = call.answer is Answer.YES
+
+
+def _authenticate(registry: Registry, db: Session, request: Request) -> Caller:
+    header = request.headers.get("authorization")
+    if header is None:
+        return GUEST
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise unauthorized("credentials must be sent as Bearer")
+    return caller_of(db, key_of_bearer(db, registry.signer, value.strip()))
+
+
+async def _read_body(request: Request, limit_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise Problem(413, f"the body is larger than {limit_bytes} bytes")
+    return bytes(body)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,32 @@
+"""Settings of one registry process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TOKEN_TTL_S = 3600
+LINK_TTL_S = 6 * 3600
+BODY_LIMIT_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where the registry keeps its data and how long what it signs stays good.
+
+    ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
+    the origin the caller used.
+    """
+
+    data_dir: Path
+    database_url: str = ""
+    files_url: str = ""
+    token_ttl_s: int = TOKEN_TTL_S
+    link_ttl_s: int = LINK_TTL_S
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    access_log: Path | None = None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database as an SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'registry.db'}"

@@ -1,0 +1,28 @@
+"""Tables of the registry, one module per noun; importing this package makes all of them known.
+
+No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a matter of the URL.
+"""
+
+from ngc_cli.server.metadata.artifacts import Artifact, File, Version
+from ngc_cli.server.metadata.base import Base, Database, Setting
+from ngc_cli.server.metadata.contents import Content, Upload, UploadPart
+from ngc_cli.server.metadata.people import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
+
+__all__ = [
+    "ApiKey",
+    "Artifact",
+    "Base",
+    "Content",
+    "Database",
+    "File",
+    "Invitation",
+    "KeyKind",
+    "Membership",
+    "Org",
+    "Setting",
+    "Team",
+    "Upload",
+    "UploadPart",
+    "User",
+    "Version",
+]

@@ -1,0 +1,130 @@
+"""The declarative base, the database handle and the registry's own settings."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, make_url
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import JSON, TypeDecorator
+
+_BUSY_TIMEOUT_MS = 30_000
+_CREATE_ATTEMPTS = 5
+_WRITES = "registry_writes"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware on both sides, also where the database stores it without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC on the way in."""
+        return value.astimezone(timezone.utc) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Marked as UTC on the way out."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+class Setting(Base):
+    """A value that all processes of one registry share, such as the signing secret."""
+
+    __tablename__ = "settings"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str]
+
+
+class Database:
+    """One database; ``reading`` and ``writing`` open a short transaction each.
+
+    SQLite runs in WAL mode with ``synchronous=NORMAL``: a killed process loses nothing, a power cut may lose the
+    last moments but never the consistency. Writers queue at their first statement, so none fails half-way.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(url, hide_parameters=True, pool_size=20, max_overflow=30)
+        if make_url(url).get_backend_name() == "sqlite":
+            event.listen(self.engine, "connect", _tune_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writing_engine = self.engine.execution_options(**{_WRITES: True})
+
+    def create_tables(self) -> None:
+        """Create what is missing; several processes may do so at the same time."""
+        for attempt in range(_CREATE_ATTEMPTS):
+            try:
+                with self._writing_engine.begin() as connection:
+                    Base.metadata.create_all(connection)
+                return
+            except DBAPIError:  # another process was quicker with the same table
+                if attempt == _CREATE_ATTEMPTS - 1:
+                    raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one consistent state and changes nothing."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose changes are committed together when the block ends without an exception."""
+        with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def secret(self, name: str) -> bytes:
+        """The shared secret of this name, made on first use."""
+        with self.reading() as session:
+            found = session.get(Setting, name)
+        if found is None:
+            try:
+                with self.writing() as session:
+                    found = session.get(Setting, name) or Setting(name=name, value=secrets.token_hex(32))
+                    session.add(found)
+            except IntegrityError:
+                return self.secret(name)
+        return bytes.fromhex(found.value)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    for pragma in (
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock up front: a transaction that reads first and writes later could not wait for it."""
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,54 @@
+"""Contents, named by their sha256, and the uploads that bring them in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ngc_cli.server.clock import utc_now
+from ngc_cli.server.metadata.base import Base
+
+
+class Content(Base):
+    """Bytes that the content store holds, by hex sha256.
+
+    Whatever uses a content references this row, so that the database itself refuses to drop what is in use;
+    ``touched_at`` is renewed whenever the content arrives again, so that the collector leaves it alone.
+    """
+
+    __tablename__ = "contents"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class Upload(Base):
+    """A file on its way into an artifact, in parts; ``id`` is random and is what the caller gets to see.
+
+    ``content_sha256`` is set when the upload is complete and holds on to the content until the file is committed
+    or the upload has grown old.
+    """
+
+    __tablename__ = "uploads"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), index=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    part_size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content_sha256: Mapped[str | None] = mapped_column(ForeignKey("contents.sha256"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class UploadPart(Base):
+    """A part that has arrived whole, counted from 1."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = (UniqueConstraint("upload_id", "number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))

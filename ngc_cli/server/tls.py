@@ -1,0 +1,49 @@
+"""A development certificate authority, kept in the data directory so that its clients' trust lasts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import trustme
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def ca_bundle(data_dir: Path) -> Path:
+    """Where the authority's certificate is; clients trust the registry through this file."""
+    return data_dir / "tls" / "ca.pem"
+
+
+def self_signed_certificate(data_dir: Path, host: str) -> Path:
+    """A file with key and certificate for ``host`` and this machine's own names, by the data directory's authority."""
+    wildcards = ("", "0.0.0.0", "::")
+    names = dict.fromkeys((*_LOCAL, *(() if host in wildcards else (host,))))
+    leaf = _authority(data_dir).issue_cert(*names)
+    path = data_dir / "tls" / "server.pem"
+    _write_secret(path, leaf.private_key_and_cert_chain_pem.bytes())
+    return path
+
+
+def _authority(data_dir: Path) -> trustme.CA:
+    import trustme
+
+    certificate, key = ca_bundle(data_dir), data_dir / "tls" / "ca-key.pem"
+    certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if certificate.exists() and key.exists():
+        return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    made = trustme.CA(organization_name="ngc-registry development")
+    _write_secret(key, made.private_key_pem.bytes())
+    certificate.write_bytes(made.cert_pem.bytes())
+    return made
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    """Replace a file by one that only its owner may read."""
+    temp = path.with_suffix(".tmp")
+    temp.unlink(missing_ok=True)
+    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+    temp.replace(path)

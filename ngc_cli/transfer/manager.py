@@ -1,0 +1,147 @@
+"""A pool of workers that grows while it pays, a rate limit for all of them, and retries."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from ngc_cli.errors import IntegrityError, NetworkError, NgcError, ServerError
+
+BUFFER_BYTES = 1024 * 1024
+_FIRST_WORKERS = 2
+_OBSERVE_S = 0.4
+_WORTH = 1.1
+_FILE_WORTH_BYTES = 256 * 1024
+_GIVE_UP_S = 1.0
+
+Task = Callable[[memoryview], None]
+Result = TypeVar("Result")
+
+
+class Cancelled(NgcError):
+    """The user stopped the transfer; raised inside workers only."""
+
+
+class Limiter:
+    """A limit on bytes per second for all workers together; 0 means none."""
+
+    def __init__(self, rate_bytes_per_s: int, cancel: threading.Event) -> None:
+        self._rate = rate_bytes_per_s
+        self._cancel = cancel
+        self._lock = threading.Lock()
+        self._free_at_s = 0.0
+
+    @property
+    def step_bytes(self) -> int:
+        """How much to move between two calls of ``take``: a tenth of a second's worth, at most a buffer."""
+        return BUFFER_BYTES if not self._rate else min(BUFFER_BYTES, max(self._rate // 10, 4096))
+
+    def take(self, byte_count: int) -> None:
+        """Wait until this many bytes may have been moved; raises Cancelled."""
+        if self._rate:
+            with self._lock:
+                now_s = time.monotonic()
+                self._free_at_s = max(self._free_at_s, now_s) + byte_count / self._rate
+                wait_s = self._free_at_s - now_s
+            self._cancel.wait(wait_s)
+        if self._cancel.is_set():
+            raise Cancelled("interrupted")
+
+
+class Pool:
+    """Runs tasks in threads, each with a buffer of its own; starts few and adds more while the rate grows."""
+
+    def __init__(self, threads: int, cancel: threading.Event) -> None:
+        self._threads = threads
+        self._cancel = cancel
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._moved_bytes = 0
+        self._errors: list[BaseException] = []
+
+    def count(self, byte_count: int, files: int = 0) -> None:
+        """Report work done: what the pool watches to decide on more workers."""
+        with self._lock:
+            self._moved_bytes += byte_count + files * _FILE_WORTH_BYTES
+
+    @property
+    def stopping(self) -> bool:
+        """Whether workers should finish at once."""
+        return self._cancel.is_set() or self._stop.is_set()
+
+    def run(self, tasks: Iterable[Task]) -> None:
+        """Run all tasks, which are taken from the iterable one by one as workers get free.
+
+        An exception of a task stops the pool and is raised here. After a cancel the workers have a second to
+        end; they are daemons, so one that hangs in a system call does not keep the process.
+        """
+        source = iter(tasks)
+        workers = [self._start(source) for _ in range(min(_FIRST_WORKERS, self._threads))]
+        best_rate = 0.0
+        mark_s, mark_bytes = time.monotonic(), self._moved_bytes
+        give_up_at_s = float("inf")
+        while alive := [worker for worker in workers if worker.is_alive()]:
+            alive[0].join(0.05)
+            now_s = time.monotonic()
+            if now_s > give_up_at_s:
+                break
+            if self.stopping:
+                give_up_at_s = min(give_up_at_s, now_s + _GIVE_UP_S)
+            elif now_s - mark_s >= _OBSERVE_S and len(workers) < self._threads:
+                rate = (self._moved_bytes - mark_bytes) / (now_s - mark_s)
+                if rate > best_rate * _WORTH:
+                    best_rate = rate
+                    more = min(len(workers), self._threads - len(workers))
+                    workers += [self._start(source) for _ in range(more)]
+                mark_s, mark_bytes = now_s, self._moved_bytes
+        if self._errors and not self._cancel.is_set():
+            raise self._errors[0]
+
+    def _start(self, source: Iterator[Task]) -> threading.Thread:
+        worker = threading.Thread(target=self._work, args=(source,), name="transfer", daemon=True)
+        worker.start()
+        return worker
+
+    def _work(self, source: Iterator[Task]) -> None:
+        buffer = memoryview(bytearray(BUFFER_BYTES))
+        while not self.stopping:
+            with self._lock:
+                task = next(source, None)
+            if task is None:
+                return
+            try:
+                task(buffer)
+            except Cancelled:
+                return
+            except BaseException as error:  # noqa: BLE001 - handed to run(), which raises it
+                self._errors.append(error)
+                self._stop.set()
+
+
+def with_retries(
+    attempt: Callable[[], Result],
+    *,
+    retries: int,
+    cancel: threading.Event,
+    progressed: Callable[[], bool] = lambda: False,
+    note: Callable[[str], None] = lambda text: None,
+) -> Result:
+    """Call until it works; network, server and integrity errors are tried again after a growing, jittered wait.
+
+    An attempt that ``progressed`` does not count. Raises the last error, or Cancelled.
+    """
+    failures = 0
+    while True:
+        try:
+            return attempt()
+        except (NetworkError, ServerError, IntegrityError) as error:
+            if cancel.is_set():
+                raise Cancelled("interrupted") from error
+            failures = 1 if progressed() else failures + 1
+            if failures > retries:
+                raise
+            note(f"Trying again: {error.message}")
+            cancel.wait(random.uniform(0.5, 1.0) * min(0.25 * 2**failures, 15.0))

@@ -1,0 +1,21 @@
+"""Fixtures of every test: an environment of its own, and the fixtures of tests/support."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["support.registry", "support.faultserver"]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the person who runs the tests, and an empty home."""
+    for name in os.environ:
+        if name.startswith(("NGC_", "XDG_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
