@@ -141,6 +141,8 @@ def docker_images(archive: Archive) -> list[DockerImage]:
     """What ``manifest.json`` lists; raises InvalidContent when it is not what Docker writes."""
     try:
         entries = json.loads(archive.small(_DOCKER_FILE))
+        if not isinstance(entries, list):
+            raise TypeError("not a list")
         return [
             DockerImage(
                 archive.member(entry["Config"]),
