@@ -152,15 +152,16 @@ def _field_lines(fields: Sequence[Field | str], indent: int) -> list[str]:
 def _ascii_table(view: Table) -> str:
     import sys
 
-    from tabulate import tabulate
+    import tabulate
 
+    tabulate.MIN_PADDING = 0  # else every heading gets two blanks more than its frame needs
     rows = [[_text(cell) for cell in row] for row in view.rows]
     widths = None
     if sys.stdout.isatty():
         import shutil
 
         widths = _fit(view.headers, rows, shutil.get_terminal_size().columns)
-    lines = tabulate(
+    lines = tabulate.tabulate(
         rows,
         headers=list(view.headers),
         tablefmt="outline",

@@ -43,6 +43,7 @@ class AccessLog:
             "complete": False,
         }
         began = time.monotonic()
+        announced_bytes = -1
 
         def write(complete: bool) -> None:
             line.update(seconds=round(time.monotonic() - began, 6), complete=complete)
@@ -54,11 +55,14 @@ class AccessLog:
             return message
 
         async def counting_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal announced_bytes
             if message["type"] == "http.response.start":
                 line["status"] = message["status"]
+                announced_bytes = int(dict(message["headers"]).get(b"content-length", -1))
             else:
                 line["bytes_sent"] += len(message.get("body", b""))
-                if not message.get("more_body", False):
+                ends = not message.get("more_body", False) or line["bytes_sent"] == announced_bytes
+                if ends and not line["complete"]:
                     write(complete=True)
             await send(message)
 

@@ -147,6 +147,12 @@ def create_service_key(db: Session, org: Org, team: Team | None = None, role: st
     return _store_key(db, key)
 
 
+def knows_key(db: Session, key: str) -> bool:
+    """Whether this is a key of the registry that has not been revoked."""
+    found = db.scalar(select(ApiKey).where(ApiKey.digest == key_digest(key)))
+    return found is not None and found.revoked_at is None
+
+
 def revoke_key(db: Session, key: str) -> None:
     """Make a key worthless, and with it every token issued for it; raises AdminError for an unknown key."""
     found = db.scalar(select(ApiKey).where(ApiKey.digest == key_digest(key)))

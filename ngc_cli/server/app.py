@@ -16,13 +16,16 @@ from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content import FolderStore
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import Dialect, Problem, render
-from ngc_cli.server.routes import artifacts, auth, orgs
+from ngc_cli.server.routes import artifacts, auth, files, orgs, search, uploads
 from ngc_cli.server.signing import Signer
 
 ROUTES: tuple[ActionRoute, ...] = (
     *auth.ROUTES,
     *orgs.ROUTES,
+    *search.ROUTES,
     *artifacts.ROUTES,
+    *files.ROUTES,
+    *uploads.ROUTES,
 )
 
 

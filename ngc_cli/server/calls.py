@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -71,6 +71,7 @@ class _Base:
     registry: Registry
     request: Request
     action: Action
+    request_id: str
     caller: Caller = GUEST
     org: Org | None = None
     team: Team | None = None
@@ -137,33 +138,35 @@ class Call(_Base):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON object of the body; an empty body is an empty object. Raises a 422 Problem otherwise."""
-        if not self.raw_body.strip():
-            return {}
-        try:
-            value = json.loads(self.raw_body, parse_constant=_no_constant)
-            json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
-        except (ValueError, RecursionError) as error:
-            raise unprocessable("the body is not JSON in UTF-8") from error
-        if not isinstance(value, dict):
-            raise unprocessable("the body is not a JSON object")
-        if b"\\u0000" in self.raw_body:
-            raise unprocessable("the body holds a NUL character")
-        return value
+        """The JSON object of the body; raises a 422 Problem."""
+        return parse_object(self.raw_body)
 
 
 @dataclass
 class StreamCall(_Base):
     """One request that receives or sends bytes, with no transaction open."""
 
-    async def transact(self, work: Callable[[Session], _Result]) -> _Result:
-        """Run ``work`` in a thread with a writing session and commit."""
+    async def look_up(self, work: Callable[[Session], _Result]) -> _Result:
+        """Run ``work`` in a thread with a session that changes nothing."""
 
         def run() -> _Result:
-            with self.registry.database.writing() as db:
+            with self.registry.database.reading() as db:
                 return work(db)
 
         return await run_in_threadpool(run)
+
+    async def transact(self, work: Callable[[Session], _Result]) -> _Result:
+        """Run ``work`` in a thread with a writing session and commit; ``work`` must bear being run again."""
+        return await run_in_threadpool(self.registry.database.write, work)
+
+    async def json_body(self) -> dict[str, Any]:
+        """The JSON object of the body; raises a 413 or 422 Problem."""
+        body = await _read_body(self.request, self.registry.config.body_limit_bytes)
+        return await run_in_threadpool(parse_object, body)
+
+    def success(self) -> Response:
+        """An answer that has nothing to tell; not an empty one, which the official client takes for an error."""
+        return JSONResponse({"requestStatus": request_status(None, self.request_id)})
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives."""
@@ -201,9 +204,11 @@ def route(
         registry: Registry = request.app.state.registry
         request_id = uuid.uuid4().hex
         try:
+            if "\0" in request.url.path or b"%00" in request.scope["query_string"]:
+                raise unprocessable("the address holds a NUL character")
             _require_no_credentials_for_link(registry, request, action)
             if streams:
-                stream = await run_in_threadpool(_admit_stream, registry, request, action, place)
+                stream = await run_in_threadpool(_admit_stream, registry, request, action, place, request_id)
                 response = await cast(StreamEndpoint, endpoint)(stream)
             else:
                 body = await _read_body(request, registry.config.body_limit_bytes)
@@ -212,6 +217,8 @@ def route(
                 )
         except Problem as problem:
             return render(problem, dialect, request_id)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
         except IntegrityError:  # two requests met at a unique name
             return render(conflict("something else changed this at the same moment"), dialect, request_id)
         except Exception as error:  # noqa: BLE001 - the outermost place: logged, and told in the right dialect
@@ -247,21 +254,28 @@ def _run(
     body: bytes,
     request_id: str,
 ) -> Response:
-    database = registry.database
-    open_session = database.reading if request.method in ("GET", "HEAD") else database.writing
-    with open_session() as db:
-        call = Call(registry, request, action, db=db, raw_body=body)
+    def work(db: Session) -> dict[str, Any] | Response:
+        call = Call(registry, request, action, request_id, db=db, raw_body=body)
         _admit(call, db, place)
         result = endpoint(call)
         if not call.permitted:
             raise RuntimeError(f"{endpoint.__name__} did not ask whether {action.name} is permitted")
+        return result
+
+    if request.method in ("GET", "HEAD"):
+        with registry.database.reading() as db:
+            result = work(db)
+    else:
+        result = registry.database.write(work)
     if isinstance(result, Response):
         return result
     return JSONResponse({"requestStatus": request_status(None, request_id), **result})
 
 
-def _admit_stream(registry: Registry, request: Request, action: Action, place: Place) -> StreamCall:
-    call = StreamCall(registry, request, action)
+def _admit_stream(
+    registry: Registry, request: Request, action: Action, place: Place, request_id: str
+) -> StreamCall:
+    call = StreamCall(registry, request, action, request_id)
     if action is not Action.LINK:
         with registry.database.reading() as db:
             _admit(call, db, place)
@@ -323,6 +337,33 @@ async def _read_body(request: Request, limit_bytes: int) -> bytes:
         if len(body) > limit_bytes:
             raise Problem(413, f"the body is larger than {limit_bytes} bytes")
     return bytes(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; an empty body is an empty object. Raises a 422 Problem otherwise.
+
+    NUL and lone surrogates are refused, since no database takes them.
+    """
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
+    except (ValueError, RecursionError) as error:
+        raise unprocessable("the body is not JSON in UTF-8") from error
+    if not isinstance(value, dict):
+        raise unprocessable("the body is not a JSON object")
+    if b"\\u0000" in body and _holds_nul(value):
+        raise unprocessable("the body holds a NUL character")
+    return value
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _no_constant(name: str) -> Any:

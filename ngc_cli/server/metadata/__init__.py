@@ -5,7 +5,7 @@ No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a ma
 
 from ngc_cli.server.metadata.artifacts import Artifact, File, Version
 from ngc_cli.server.metadata.base import Base, Database, Setting
-from ngc_cli.server.metadata.contents import Content, Upload, UploadPart
+from ngc_cli.server.metadata.contents import Content, Upload, UploadPart, store_content
 from ngc_cli.server.metadata.people import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "UploadPart",
     "User",
     "Version",
+    "store_content",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, make_url
 from sqlalchemy.engine import Connection, Dialect
@@ -16,7 +17,9 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 _BUSY_TIMEOUT_MS = 30_000
 _CREATE_ATTEMPTS = 5
+_WRITE_ATTEMPTS = 3
 _WRITES = "registry_writes"
+_Result = TypeVar("_Result")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -95,22 +98,35 @@ class Database:
         with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def write(self, work: Callable[[Session], _Result]) -> _Result:
+        """Run ``work`` in a writing session and commit; again when another process was quicker with a unique name.
+
+        So the second of two runs finds what the first has made; ``work`` must bear being run more than once.
+        """
+        for attempt in range(_WRITE_ATTEMPTS):
+            try:
+                with self.writing() as session:
+                    return work(session)
+            except IntegrityError:
+                if attempt == _WRITE_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
     def secret(self, name: str) -> bytes:
         """The shared secret of this name, made on first use."""
         with self.reading() as session:
             found = session.get(Setting, name)
-        if found is None:
-            try:
-                with self.writing() as session:
-                    found = session.get(Setting, name) or Setting(name=name, value=secrets.token_hex(32))
-                    session.add(found)
-            except IntegrityError:
-                return self.secret(name)
-        return bytes.fromhex(found.value)
+        return bytes.fromhex(found.value if found else self.write(partial(_make_secret, name)))
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _make_secret(name: str, session: Session) -> str:
+    found = session.get(Setting, name) or Setting(name=name, value=secrets.token_hex(32))
+    session.add(found)
+    return found.value
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

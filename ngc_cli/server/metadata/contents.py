@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ngc_cli.server.clock import utc_now
+from ngc_cli.server.content import Assembled
 from ngc_cli.server.metadata.base import Base
 
 
@@ -22,6 +23,21 @@ class Content(Base):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+def store_content(db: Session, assembled: Assembled, sha256: str, size_bytes: int) -> None:
+    """Publish a content and register it.
+
+    The bytes get their final name while the row is locked, and so does the collector remove them: of the two,
+    one comes after the other.
+    """
+    row = db.get(Content, sha256, with_for_update=True)
+    if row is None:
+        db.add(Content(sha256=sha256, size_bytes=size_bytes))
+    else:
+        row.touched_at = utc_now()
+    db.flush()
+    assembled.publish()
 
 
 class Upload(Base):
@@ -43,12 +59,13 @@ class Upload(Base):
 
 
 class UploadPart(Base):
-    """A part that has arrived whole, counted from 1."""
+    """A part that has arrived whole, counted from 1; ``key`` and ``sha256`` are those of ``content.Part``."""
 
     __tablename__ = "upload_parts"
     __table_args__ = (UniqueConstraint("upload_id", "number"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"))
     number: Mapped[int]
+    key: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64), default="")

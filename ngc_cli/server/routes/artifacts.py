@@ -1,4 +1,4 @@
-"""Models and resources, one implementation: the kinds differ only by ``server.kinds``.
+"""Models and resources and their versions, one implementation: the kinds differ only by ``server.kinds``.
 
 Source: contract/models-and-transfers.md sections 1.5, 2 and 4.
 """
@@ -9,61 +9,28 @@ from collections.abc import Callable
 from functools import partial, update_wrapper
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, select
 
-from ngc_cli.server.access import Action, Thing
+from ngc_cli.server import access
+from ngc_cli.server.access import Action, Answer
+from ngc_cli.server.artifacts import (
+    artifact_object,
+    find_artifact,
+    find_version,
+    latest_versions,
+    permitted_artifact,
+    permitted_version,
+    version_object,
+    version_order,
+)
 from ngc_cli.server.calls import ActionRoute, Call, Endpoint, route
-from ngc_cli.server.clock import iso
-from ngc_cli.server.kinds import KINDS, Kind, check_members, labels, require_name
-from ngc_cli.server.metadata import Artifact, Org, Team
-from ngc_cli.server.problems import exists, unprocessable
+from ngc_cli.server.clock import utc_now
+from ngc_cli.server.kinds import KINDS, Kind, check_members, flag, labels, require_name, require_version
+from ngc_cli.server.metadata import Artifact, File, Version
+from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
+from ngc_cli.server.problems import conflict, exists, forbidden, unprocessable
 
-KindEndpoint = Callable[[Kind, Call], dict[str, Any]]
-
-
-def find_artifact(db: Session, kind: Kind, org: Org, team: Team | None, name: str) -> Artifact | None:
-    """The artifact of this kind and name in an org, or in a team of it."""
-    return db.scalar(
-        select(Artifact).where(
-            Artifact.kind == kind.segment,
-            Artifact.org_id == org.id,
-            Artifact.team_id.is_(None) if team is None else Artifact.team_id == team.id,
-            Artifact.name == name,
-        )
-    )
-
-
-def permitted_artifact(kind: Kind, call: Call, name: str) -> Artifact:
-    """The artifact of this name that the caller may do the route's action to; raises a Problem."""
-    found = find_artifact(call.db, kind, call.the_org, call.team, name)
-    call.permit(thing_of(found) if found else None, f"{kind.noun} '{name}'")
-    assert found is not None  # permit refuses what does not exist
-    return found
-
-
-def thing_of(artifact: Artifact) -> Thing:
-    """What the access table needs to know of an artifact."""
-    return Thing(artifact.owner_id, artifact.is_public, artifact.guest_access)
-
-
-def artifact_object(kind: Kind, artifact: Artifact) -> dict[str, Any]:
-    """The JSON object of an artifact (contract 2.1, 2.2)."""
-    value = {
-        **artifact.details,
-        "name": artifact.name,
-        "orgName": artifact.org.name,
-        "labels": artifact.labels,
-        "isPublic": artifact.is_public,
-        "isReadOnly": False,
-        "canGuestDownload": artifact.guest_access,
-        "hasSignedVersion": False,
-        "createdDate": iso(artifact.created_at),
-        "updatedDate": iso(artifact.updated_at),
-    }
-    if artifact.team is not None:
-        value["teamName"] = artifact.team.name
-    return value
+KindEndpoint = Callable[[Kind, Call], Any]
 
 
 def create(kind: Kind, call: Call) -> dict[str, Any]:
@@ -71,6 +38,8 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
     body = call.body
     name = require_name(body.get("name"))
     details = check_members(kind.members, body)
+    if details.get("publicDatasetUsed") == {}:
+        del details["publicDatasetUsed"]
     missing = [member for member in kind.required if not details.get(member)]
     if missing:
         raise unprocessable(f"a {kind.noun} needs {', '.join(missing)}")
@@ -87,34 +56,183 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
     )
     call.db.add(artifact)
     call.db.flush()
-    return {kind.one: artifact_object(kind, artifact)}
+    return {kind.one: artifact_object(kind, artifact, None)}
 
 
 def info(kind: Kind, call: Call) -> dict[str, Any]:
     """One artifact."""
-    return {kind.one: artifact_object(kind, permitted_artifact(kind, call, call.path["name"]))}
+    artifact = permitted_artifact(kind, call)
+    latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
+    return {kind.one: artifact_object(kind, artifact, latest)}
 
 
-def _of_kind(endpoint: KindEndpoint, kind: Kind) -> Endpoint:
+def update(kind: Kind, call: Call) -> dict[str, Any]:
+    """Change the members that are sent; labels are replaced as a whole, a dataset member by member.
+
+    ``publicDatasetUsed: {}`` comes with every update of the official client and changes nothing. ``isPublic`` and
+    ``canGuestDownload`` are our extension, for administrators.
+    """
+    artifact = permitted_artifact(kind, call)
+    body = call.body
+    details = check_members(kind.members, body)
+    dataset = {**artifact.details.get("publicDatasetUsed", {}), **details.pop("publicDatasetUsed", {})}
+    if dataset:
+        details["publicDatasetUsed"] = dataset
+    artifact.details = {**artifact.details, **details}
+    if body.get("labelsV2") is not None:
+        artifact.labels = labels("labelsV2", body["labelsV2"])
+    opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
+    if opened:
+        _require_publisher(call)
+        artifact.is_public = opened.get("isPublic", artifact.is_public)
+        artifact.guest_access = opened.get("canGuestDownload", artifact.guest_access)
+    artifact.updated_at = utc_now()
+    latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
+    return {kind.one: artifact_object(kind, artifact, latest)}
+
+
+def _require_publisher(call: Call) -> None:
+    team_id = call.team.id if call.team else None
+    if access.answer(call.caller, Action.PUBLISH, call.the_org.id, team_id) is not Answer.YES:
+        raise forbidden(f"your roles do not let you {Action.PUBLISH.value}")
+
+
+def remove(kind: Kind, call: Call) -> dict[str, Any]:
+    """Remove an artifact with all its versions; the collector reclaims the bytes that nothing else uses."""
+    artifact = permitted_artifact(kind, call)
+    call.db.execute(delete(Artifact).where(Artifact.id == artifact.id))
+    return {}
+
+
+def create_version(kind: Kind, call: Call) -> dict[str, Any]:
+    """A new version that waits for its files."""
+    artifact = permitted_artifact(kind, call)
+    body = call.body
+    name = require_version(body.get("versionId"))
+    found = find_version(call.db, artifact, name)
+    if found is not None:
+        raise exists(f"version '{name}' of {kind.noun} '{artifact.name}' already exists")
+    version = Version(
+        artifact=artifact,
+        name=name,
+        owner_id=call.caller.user_id,
+        details=check_members(kind.version_members, body),
+    )
+    call.db.add(version)
+    call.db.flush()
+    return _version_answer(kind, call, version)
+
+
+def list_versions(kind: Kind, call: Call) -> dict[str, Any]:
+    """The versions in the order asked for; those that are not complete only for members."""
+    artifact = permitted_artifact(kind, call)
+    query = select(Version).where(Version.artifact_id == artifact.id)
+    if call.answer is not Answer.YES:
+        query = query.where(Version.is_complete)
+    field, _, direction = call.query.get("sort-order", "SEMVER_DESC").rpartition("_")
+    keys: dict[str, Callable[[Version], Any]] = {
+        "ALPHABETIC": lambda version: version.name,
+        "CREATED_DATE": lambda version: (version.created_at, version.id),
+        "UPDATED_DATE": lambda version: (version.updated_at, version.id),
+    }
+    by_number: Callable[[Version], Any] = lambda version: version_order(version.name)  # noqa: E731
+    versions = sorted(call.db.scalars(query), key=keys.get(field, by_number), reverse=direction == "DESC")
+    window = Window.asked_for(call.query, PAGE_SIZE_MAX)
+    latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
+    return {
+        kind.one: artifact_object(kind, artifact, latest),
+        kind.versions: [version_object(v) for v in versions[window.offset : window.offset + window.size]],
+        "paginationInfo": window.info(len(versions)),
+    }
+
+
+def version_info(kind: Kind, call: Call) -> dict[str, Any]:
+    """One version."""
+    return _version_answer(kind, call, permitted_version(kind, call))
+
+
+def update_version(kind: Kind, call: Call) -> dict[str, Any]:
+    """Change what is said about a version, make it complete, or with ``?set-latest=true`` the latest."""
+    permitted_version(kind, call)
+    version = call.db.scalars(
+        select(Version).where(Version.id == permitted_version(kind, call).id).with_for_update()
+    ).one()
+    body = call.body
+    version.details = {**version.details, **check_members(kind.version_members, body)}
+    now = utc_now()
+    status = body.get("status")
+    if status not in (None, "UPLOAD_PENDING", "UPLOAD_COMPLETE"):
+        raise unprocessable("'status' must be UPLOAD_PENDING or UPLOAD_COMPLETE")
+    if status == "UPLOAD_PENDING" and version.is_complete:
+        raise conflict(f"version '{version.name}' is complete and stays so")
+    if status == "UPLOAD_COMPLETE" and not version.is_complete:
+        _require_consistent_paths(call, version)
+        version.is_complete, version.latest_at = True, now
+    if call.query.get("set-latest", "").lower() == "true":
+        if not version.is_complete:
+            raise conflict(f"version '{version.name}' is not complete and cannot be the latest")
+        version.latest_at = now
+    version.updated_at = now
+    return _version_answer(kind, call, version)
+
+
+def _require_consistent_paths(call: Call, version: Version) -> None:
+    """Refuse a version in which one path is both a file and a folder: nobody could download it."""
+    paths = call.db.scalars(select(File.path).where(File.version_id == version.id))
+    before: tuple[str, ...] = ()
+    for parts in sorted(tuple(path.split("/")) for path in paths):
+        if before and parts[: len(before)] == before:
+            raise conflict(f"'{'/'.join(before)}' is a file and a folder in version '{version.name}'")
+        before = parts
+
+
+def remove_version(kind: Kind, call: Call) -> dict[str, Any]:
+    """Remove a version and its files."""
+    version = permitted_version(kind, call)
+    call.db.execute(delete(Version).where(Version.id == version.id))
+    return {}
+
+
+def _version_answer(kind: Kind, call: Call, version: Version) -> dict[str, Any]:
+    artifact = version.artifact
+    latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
+    return {kind.one: artifact_object(kind, artifact, latest), kind.version: version_object(version)}
+
+
+def of_kind(endpoint: KindEndpoint, kind: Kind) -> Endpoint:
+    """The endpoint with its kind filled in."""
     bound = partial(endpoint, kind)
     update_wrapper(bound, endpoint)
     return bound
 
 
+MEMBER_PLACES = ("/v2/org/{org}/team/{team}/", "/v2/org/{org}/")
+
+
+def guest_places(segment: str) -> tuple[str, str]:
+    """Where guests find artifacts: the team form and the org form (contract 1.5)."""
+    return f"/v2/{segment}/{{org}}/{{team}}/", f"/v2/{segment}/{{org}}/"
+
+
 def _kind_routes(kind: Kind) -> list[ActionRoute]:
-    """The routes of one kind; the literal words of a path come before its parameters."""
-    segment = kind.segment
-    made = []
-    for place in ("/v2/org/{org}/team/{team}", "/v2/org/{org}"):
-        made += [
-            route(f"{place}/{segment}", ["POST"], _of_kind(create, kind), action=Action.CREATE),
-            route(f"{place}/{segment}/{{name}}", ["GET"], _of_kind(info, kind), action=Action.VIEW),
-        ]
-    for place in ("{org}/{team}", "{org}"):
-        made.append(
-            route(f"/v2/{segment}/{place}/{{name}}", ["GET"], _of_kind(info, kind), action=Action.VIEW)
-        )
-    return made
+    """The routes of one kind; longer paths first, since a name can be any word."""
+    members = [f"{place}{kind.segment}/" for place in MEMBER_PLACES]
+    guests = list(guest_places(kind.segment))
+    table: list[tuple[list[str], str, str, KindEndpoint, Action]] = [
+        (members + guests, "{name}/versions/{version}", "GET", version_info, Action.VIEW),
+        (members + guests, "{name}/versions/{version}", "PATCH", update_version, Action.UPDATE),
+        (members, "{name}/versions/{version}", "DELETE", remove_version, Action.DELETE),
+        (members + guests, "{name}/versions", "GET", list_versions, Action.VIEW),
+        (members, "{name}/versions", "POST", create_version, Action.CREATE),
+        (members + guests, "{name}", "GET", info, Action.VIEW),
+        (members + guests, "{name}", "PATCH", update, Action.UPDATE),
+        (members, "{name}", "DELETE", remove, Action.DELETE),
+    ]
+    return [
+        route(place + path, [method], of_kind(endpoint, kind), action=action)
+        for places, path, method, endpoint, action in table
+        for place in places
+    ] + [route(place.rstrip("/"), ["POST"], of_kind(create, kind), action=Action.CREATE) for place in members]
 
 
 ROUTES = [item for kind in KINDS.values() for item in _kind_routes(kind)]

@@ -1,0 +1,279 @@
+"""``ngc local``: a registry of your own on this machine, and the one place where client and server meet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.runtime import Runtime
+from ngc_cli.errors import ConfigError, NgcError, NotFound
+
+if TYPE_CHECKING:
+    from ngc_cli.cli.formats import Block
+    from ngc_cli.server.process import Running
+
+verbs = Verbs("A registry of your own on this machine.")
+verbs.module("key", "ngc_cli.cli.local_key", "API keys of the registry's users.")
+
+PROFILE = "local"
+ADMINISTRATOR = "admin@localhost"
+_INSTALL = "Install it with: pip install 'ngc-cli[local]'"
+
+DataDirOpt = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the registry keeps everything.  [default: ~/.ngc/local]"),
+]
+
+
+@verbs.command("start")
+def start(
+    ctx: typer.Context,
+    data_dir: DataDirOpt = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 0,
+    tls_self_signed: Annotated[
+        bool, typer.Option("--tls-self-signed", help="Serve https with a development CA.")
+    ] = False,
+) -> None:
+    """Start the registry in the background and store a profile for it."""
+    run = Runtime.of(ctx)
+    folder = resolve_data_dir(data_dir)
+    options = ["--host", host, "--port", str(port), *(["--tls-self-signed"] if tls_self_signed else [])]
+    running, is_new = _start(folder, options)
+    org = run.flags.org or _stored_org() or "local"
+    key = _prepare(folder, org)
+    _store_profile(run, running, org, key)
+    what = "The registry is running." if is_new else "The registry was running already."
+    run.output.show(_block(running, folder, org), head=what)
+
+
+@verbs.command("stop")
+def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
+    """Stop the registry; its data stays."""
+    from ngc_cli.server import process
+
+    run = Runtime.of(ctx)
+    running = process.find(resolve_data_dir(data_dir))
+    if running is not None:
+        process.stop(running)
+    said = (
+        "The registry was not running."
+        if running is None
+        else f"Stopped the registry (process {running.pid})."
+    )
+    _say(run, said, {"stopped": running is not None})
+
+
+@verbs.command("status")
+def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
+    """Tell whether the registry is running; exit status 1 when it is not."""
+    from ngc_cli.server import process
+
+    run = Runtime.of(ctx)
+    folder = resolve_data_dir(data_dir)
+    running = process.find(folder)
+    if running is None:
+        _say(run, f"No registry is running in '{folder}'.", {"running": False, "data_dir": str(folder)})
+        raise typer.Exit(1)
+    run.output.show(_block(running, folder, _stored_org(), is_status=True))
+
+
+@verbs.command("env")
+def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
+    """Print the exports with which other tools use the registry, its API key included."""
+    import shlex
+
+    run = Runtime.of(ctx)
+    folder = resolve_data_dir(data_dir)
+    exports = environment(_require_running(folder), _stored_org(), _stored_key())
+    if run.format_type == "ascii":
+        run.output.raw("".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()))
+    else:
+        _say(run, "", exports)
+
+
+@verbs.command("demo")
+def demo(
+    ctx: typer.Context,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the registry running and its data in place.")
+    ] = False,
+) -> None:
+    """Create, upload, list, download and verify a model on a registry that lives for this command only."""
+    import shutil
+    import tempfile
+
+    from ngc_cli.cli.local_demo import play
+    from ngc_cli.server import process
+
+    run = Runtime.of(ctx)
+    folder = Path(tempfile.mkdtemp(prefix="ngc-demo-"))
+    running, _ = _start(folder / "registry", ["--port", "0"])
+    try:
+        key = new_admin_key(folder / "registry", "nvidia", team="myteam")
+        play(run.output, folder, environment(running, "nvidia", key))
+    finally:
+        if not keep:
+            process.stop(running)
+            shutil.rmtree(folder)
+    run.output.note(
+        f"Kept in '{folder}', served at {running.url}." if keep else "The demo left nothing behind."
+    )
+
+
+def resolve_data_dir(data_dir: Path | None) -> Path:
+    """The data directory of a command: the one given, else ``local`` beside the config file."""
+    from ngc_cli.config.store import config_path
+
+    if data_dir is not None:
+        return data_dir.absolute()
+    config = config_path(os.environ)
+    if config is None:
+        raise ConfigError("there is no home folder for the registry's data", hint="Name one with --data-dir.")
+    return config.parent / "local"
+
+
+def environment(running: Running, org: str, key: str) -> dict[str, str]:
+    """The variables with which ngc and other NGC clients use a registry."""
+    exports = {
+        "NGC_CLI_API_URL": running.url,
+        "NGC_CLI_AUTH_URL": running.url,
+        "NGC_CLI_REGISTRY_SERVICE_URL": running.url,
+        "NGC_CLI_API_KEY": key,
+        "NGC_CLI_ORG": org,
+    }
+    if running.ca_bundle:
+        exports["REQUESTS_CA_BUNDLE"] = running.ca_bundle
+    return {name: value for name, value in exports.items() if value}
+
+
+def new_admin_key(folder: Path, org: str, *, team: str = "") -> str:
+    """A new key of the administrator, who is made with the org, and with the team if one is named."""
+    from ngc_cli.server import admin
+
+    with open_data(folder).writing() as db:
+        place = admin.ensure_org(db, org)
+        if team:
+            admin.ensure_team(db, place, team)
+        user = admin.ensure_user(db, ADMINISTRATOR, "Administrator")
+        admin.grant(db, user, place, role="REGISTRY_ADMIN")
+        return admin.create_key(db, ADMINISTRATOR, org=place)
+
+
+def issue_key(folder: Path, email: str) -> str:
+    """A new key of a user, or of somebody invited, who becomes a member by it; raises NotFound."""
+    from ngc_cli.server import admin
+
+    try:
+        with open_data(folder).writing() as db:
+            return admin.create_key(db, email)
+    except admin.AdminError as error:
+        raise NotFound(str(error), hint=f"Invite them first: ngc org add-user {email}") from error
+
+
+def open_data(folder: Path) -> Any:
+    """The database of a registry; raises ConfigError where the extra ``local`` is not installed."""
+    try:
+        from ngc_cli.server.app import open_registry
+        from ngc_cli.server.config import ServerConfig
+    except ImportError as error:
+        raise ConfigError("the registry is not installed", hint=_INSTALL) from error
+    return open_registry(ServerConfig(folder)).database
+
+
+def _start(folder: Path, options: list[str]) -> tuple[Running, bool]:
+    """The registry of this folder, started unless it runs already."""
+    try:
+        import uvicorn  # noqa: F401 - is the extra installed?
+    except ImportError as error:
+        raise ConfigError("the registry is not installed", hint=_INSTALL) from error
+    from ngc_cli.server import process
+
+    running = process.find(folder)
+    if running is not None:
+        return running, False
+    try:
+        return process.start(folder, options), True
+    except process.StartError as error:
+        raise NgcError(str(error), hint=f"'{folder / 'server.log'}' may tell more.") from error
+
+
+def _require_running(folder: Path) -> Running:
+    from ngc_cli.server import process
+
+    running = process.find(folder)
+    if running is None:
+        raise NotFound(f"no registry is running in '{folder}'", hint="Start it with 'ngc local start'.")
+    return running
+
+
+def _prepare(folder: Path, org: str) -> str:
+    """The administrator's key: the stored one while the registry knows it, with a role in the org; else a new one."""
+    from ngc_cli.server import admin
+
+    known = _stored_key()
+    with open_data(folder).writing() as db:
+        if known and admin.knows_key(db, known):
+            user = admin.ensure_user(db, ADMINISTRATOR, "Administrator")
+            admin.grant(db, user, admin.ensure_org(db, org), role="REGISTRY_ADMIN")
+            return known
+    return new_admin_key(folder, org)
+
+
+def _store_profile(run: Runtime, running: Running, org: str, key: str) -> None:
+    """Keep address, org and key as profile ``local``; current when nothing was configured before."""
+    from ngc_cli.config.keep import store_profile
+
+    values = {"api_url": running.url, "org": org, "ca_bundle": running.ca_bundle}
+    note = store_profile(os.environ, PROFILE, values, key)
+    if note:
+        run.output.note(note)
+
+
+def _stored_org() -> str:
+    return _stored("org")
+
+
+def _stored_key() -> str:
+    """The key of profile ``local``; empty when there is none or the keyring does not tell it."""
+    from ngc_cli.config.keep import stored_key
+
+    return stored_key(os.environ, PROFILE)
+
+
+def _stored(key: str) -> str:
+    from ngc_cli.config.store import config_path, load
+
+    return load(config_path(os.environ)).profiles.get(PROFILE, {}).get(key, "")
+
+
+def _block(running: Running, folder: Path, org: str, *, is_status: bool = False) -> Block:
+    from urllib.parse import urlsplit
+
+    from ngc_cli.cli.formats import Block, Field
+
+    facts: dict[str, Any] = {
+        "url": running.url,
+        "registry_host": urlsplit(running.url).netloc,
+        "data_dir": str(folder),
+        "pid": running.pid,
+        "profile": PROFILE,
+        "org": org,
+    }
+    labels = ("Address", "Registry host", "Data", "Process", "Profile", "Org")
+    fields = [Field(label, value) for label, value in zip(labels, facts.values(), strict=True)]
+    return Block("Local Registry", fields, {"running": True, **facts} if is_status else facts)
+
+
+def _say(run: Runtime, text: str, data: dict[str, Any]) -> None:
+    """One line for people, one JSON document for programs."""
+    from ngc_cli.cli.formats import Field, Summary
+
+    if run.format_type == "ascii":
+        run.output.head(text)
+    else:
+        run.output.show(Summary("", [Field(name, str(value)) for name, value in data.items()], data))

@@ -1,0 +1,165 @@
+"""Queries over artifacts, versions and files, and their JSON objects, shared by the routes that show them.
+
+Source: contract/models-and-transfers.md sections 2.1 to 2.5 and 5.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ngc_cli.server.access import Answer, Caller, Thing
+from ngc_cli.server.calls import Call
+from ngc_cli.server.clock import iso
+from ngc_cli.server.kinds import Kind
+from ngc_cli.server.metadata import Artifact, File, Org, Team, Version
+from ngc_cli.server.problems import not_found
+
+QUERY_CHUNK = 900
+_Item = TypeVar("_Item")
+_NUMBERS = re.compile(r"(\d+)")
+
+
+def find_artifact(db: Session, kind: Kind, org: Org, team: Team | None, name: str) -> Artifact | None:
+    """The artifact of this kind and name in an org, or in a team of it."""
+    return db.scalar(
+        select(Artifact).where(
+            Artifact.kind == kind.segment,
+            Artifact.org_id == org.id,
+            Artifact.team_id.is_(None) if team is None else Artifact.team_id == team.id,
+            Artifact.name == name,
+        )
+    )
+
+
+def permitted_artifact(kind: Kind, call: Call, name: str = "") -> Artifact:
+    """The artifact the path names (or of this name), if the caller may do the route's action to it."""
+    name = name or call.path["name"]
+    found = find_artifact(call.db, kind, call.the_org, call.team, name)
+    call.permit(thing_of(found) if found else None, f"{kind.noun} '{name}'")
+    assert found is not None  # permit refuses what does not exist
+    return found
+
+
+def permitted_version(kind: Kind, call: Call) -> Version:
+    """The version the path names, if the caller may do the route's action to it.
+
+    What is not complete is there only for members. A version belongs to who made it and to who made its artifact.
+    """
+    name, version_name = call.path["name"], call.path["version"]
+    artifact = find_artifact(call.db, kind, call.the_org, call.team, name)
+    version = find_version(call.db, artifact, version_name) if artifact else None
+    what = f"version '{version_name}' of {kind.noun} '{name}'"
+    if artifact is None or version is None:
+        call.permit(thing_of(artifact) if artifact else None, what)
+        raise not_found(f"{what} not found")
+    call.permit(_thing_of_version(artifact, version, call.caller), what)
+    if not version.is_complete and call.answer in (Answer.PUBLIC, Answer.UNLOCKED):
+        raise not_found(f"{what} not found")
+    return version
+
+
+def thing_of(artifact: Artifact) -> Thing:
+    """What the access table needs to know of an artifact."""
+    return Thing(artifact.owner_id, artifact.is_public, artifact.guest_access)
+
+
+def _thing_of_version(artifact: Artifact, version: Version, caller: Caller) -> Thing:
+    made_it = version.owner_id is not None and version.owner_id == caller.user_id
+    owner_id = version.owner_id if made_it else artifact.owner_id
+    return Thing(owner_id, artifact.is_public, artifact.guest_access)
+
+
+def find_version(db: Session, artifact: Artifact, name: str, *, lock: bool = False) -> Version | None:
+    """A version by its id text; ``lock`` keeps others from changing it until the transaction ends."""
+    query = select(Version).where(Version.artifact_id == artifact.id, Version.name == name)
+    return db.scalar(query.with_for_update() if lock else query)
+
+
+def latest_versions(db: Session, artifact_ids: Collection[int]) -> dict[int, Version]:
+    """The latest complete version of each of these artifacts that has one, by artifact id."""
+    rank = (
+        func.row_number()
+        .over(partition_by=Version.artifact_id, order_by=(Version.latest_at.desc(), Version.id.desc()))
+        .label("rank")
+    )
+    ranked = (
+        select(Version.id, rank).where(Version.artifact_id.in_(artifact_ids), Version.is_complete).subquery()
+    )
+    query = select(Version).join(ranked, ranked.c.id == Version.id).where(ranked.c.rank == 1)
+    return {version.artifact_id: version for version in db.scalars(query)}
+
+
+def version_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts version ids by their numbers, and a pre-release before its release: 1.0-rc1, 1.0, 1.10."""
+    release, dash, rest = name.partition("-")
+    numbers = tuple(
+        (1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBERS.split(release)
+    )
+    tail = tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBERS.split(rest))
+    return (*numbers, (-2, 0, ""), *tail) if dash else (*numbers, (-1, 0, ""))
+
+
+def artifact_object(kind: Kind, artifact: Artifact, latest: Version | None) -> dict[str, Any]:
+    """The JSON object of an artifact."""
+    value = {
+        **artifact.details,
+        "name": artifact.name,
+        "orgName": artifact.org.name,
+        "labels": artifact.labels,
+        "isPublic": artifact.is_public,
+        "isReadOnly": False,
+        "canGuestDownload": artifact.guest_access,
+        "hasSignedVersion": False,
+        "createdDate": iso(artifact.created_at),
+        "updatedDate": iso(artifact.updated_at),
+    }
+    if artifact.team is not None:
+        value["teamName"] = artifact.team.name
+    if latest is not None:
+        value["latestVersionIdStr"] = latest.name
+        value["latestVersionSizeInBytes"] = latest.size_bytes
+    return value
+
+
+def version_object(version: Version) -> dict[str, Any]:
+    """The JSON object of a version."""
+    value = {
+        **version.details,
+        "versionId": version.name,
+        "status": "UPLOAD_COMPLETE" if version.is_complete else "UPLOAD_PENDING",
+        "storageVersion": "V2",
+        "totalFileCount": version.file_count,
+        "totalSizeInBytes": version.size_bytes,
+        "isSigned": False,
+        "createdDate": iso(version.created_at),
+        "updatedDate": iso(version.updated_at),
+    }
+    if version.owner is not None:
+        value["createdByUser"] = version.owner.client_id
+    return value
+
+
+def file_object(file: File) -> dict[str, Any]:
+    """The JSON object of a file."""
+    return {
+        "path": file.path,
+        "sizeInBytes": file.size_bytes,
+        "createdDate": iso(file.created_at),
+        "sha256_base64": base64_sha256(file.sha256),
+    }
+
+
+def base64_sha256(sha256: str) -> str:
+    """The padded standard base64 of a hex sha256."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def chunked(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
+    """The items in portions that a database takes as parameters of one statement."""
+    return (items[start : start + QUERY_CHUNK] for start in range(0, len(items), QUERY_CHUNK))

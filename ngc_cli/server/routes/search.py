@@ -1,0 +1,302 @@
+"""The search: one query language over everything that can be found, and label sets, of which there are none.
+
+A kind of thing takes part by an entry in ``SOURCES``. Source: contract/models-and-transfers.md 2.6 and 2.7.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy.orm import Session, joinedload
+
+from ngc_cli.server.access import Action, Answer, Caller, answer
+from ngc_cli.server.artifacts import chunked, latest_versions
+from ngc_cli.server.calls import Call, route
+from ngc_cli.server.clock import iso
+from ngc_cli.server.kinds import KINDS, Kind
+from ngc_cli.server.metadata import Artifact, Org, Team
+from ngc_cli.server.problems import not_found, unprocessable
+
+_PAGE_SIZE = 100
+_LARGEST_PAGE_SIZE = 1000
+_PATTERN_LENGTH = 1023
+_PREFIX = "resourceId:"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something found: ``resource_id`` is ``org/[team/]name``, ``attributes`` are what its kind adds."""
+
+    resource_id: str
+    name: str
+    org_name: str
+    team_name: str
+    display_name: str
+    description: str
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    is_public: bool
+    guest_access: bool
+    labels: Sequence[str]
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What a search may show: everything public, or of one org what the caller may look at."""
+
+    caller: Caller
+    org: Org | None = None
+    teams: tuple[Team | None, ...] = ()
+
+    def condition(self, table: Any) -> ColumnElement[bool]:
+        """The same as a condition on a table with ``org_id``, ``team_id`` and ``is_public``."""
+        if self.org is None:
+            return cast("ColumnElement[bool]", table.is_public.is_(True))
+        found: list[ColumnElement[bool]] = [false()]
+        for team in self.teams:
+            team_id = team.id if team else None
+            here = and_(table.org_id == self.org.id, table.team_id == team_id)
+            everything = answer(self.caller, Action.VIEW, self.org.id, team_id) is Answer.YES
+            found.append(here if everything else and_(here, table.is_public.is_(True)))
+        return or_(*found)
+
+
+class Source(Protocol):
+    """One kind of thing that can be found, in two steps, so that a page costs a page."""
+
+    def names(self, db: Session, visible: Visible) -> Iterable[tuple[int, str]]:
+        """Row id and ``org/[team/]name`` of everything visible."""
+
+    def hits(self, db: Session, ids: Sequence[int]) -> Iterable[Hit]:
+        """What there is to show of these rows, in any order."""
+
+
+class ArtifactSource:
+    """Models or resources."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def names(self, db: Session, visible: Visible) -> Iterable[tuple[int, str]]:
+        """Ids and paths."""
+        rows = db.execute(
+            select(Artifact.id, Org.name, Team.name, Artifact.name)
+            .join(Org, Artifact.org_id == Org.id)
+            .outerjoin(Team, Artifact.team_id == Team.id)
+            .where(Artifact.kind == self._kind.segment, visible.condition(Artifact))
+        )
+        return ((row_id, "/".join(filter(None, names))) for row_id, *names in rows)
+
+    def hits(self, db: Session, ids: Sequence[int]) -> Iterable[Hit]:
+        """Artifacts with their latest versions."""
+        latest = latest_versions(db, ids)
+        query = select(Artifact).where(Artifact.id.in_(ids))
+        query = query.options(joinedload(Artifact.org), joinedload(Artifact.team), joinedload(Artifact.owner))
+        for artifact in db.scalars(query):
+            details = artifact.details
+            version = latest.get(artifact.id)
+            attributes = {
+                "application": details.get("application"),
+                "framework": details.get(self._kind.framework),
+                "format": details.get("modelFormat"),
+                "precision": details.get("precision"),
+                "builtBy": details.get("builtBy"),
+                "publisher": details.get("publisher"),
+                "logo": details.get("logo"),
+                "latestVersionIdStr": version.name if version else None,
+                "latestVersionSizeInBytes": str(version.size_bytes) if version else None,
+            }
+            team_name = artifact.team.name if artifact.team else ""
+            yield Hit(
+                resource_id="/".join(filter(None, (artifact.org.name, team_name, artifact.name))),
+                name=artifact.name,
+                org_name=artifact.org.name,
+                team_name=team_name,
+                display_name=details.get("displayName", artifact.name),
+                description=details.get("shortDescription", ""),
+                created_by=artifact.owner.client_id if artifact.owner else "",
+                created_at=artifact.created_at,
+                updated_at=artifact.updated_at,
+                is_public=artifact.is_public,
+                guest_access=artifact.guest_access,
+                labels=artifact.labels,
+                attributes={key: value for key, value in attributes.items() if value},
+            )
+
+
+SOURCES: dict[str, Source] = {kind.search_type: ArtifactSource(kind) for kind in KINDS.values()}
+
+
+@dataclass(frozen=True)
+class Query:
+    """The JSON in ``q``: a shell pattern of resource ids, filters as pairs of field and value, and the page."""
+
+    pattern: str
+    filters: tuple[tuple[str, Any], ...]
+    page: int
+    page_size: int
+    params: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, text: str) -> Query:
+        """Read ``q``; absent, it asks for everything. Raises a 422 Problem."""
+        try:
+            params = json.loads(text or "{}")
+        except (ValueError, RecursionError) as error:
+            raise unprocessable("'q' is not JSON") from error
+        if not isinstance(params, dict):
+            raise unprocessable("'q' is not a JSON object")
+        wanted = params.get("query") or "*"
+        if not isinstance(wanted, str) or len(wanted) > _PATTERN_LENGTH:
+            raise unprocessable(f"'query' is not a text of up to {_PATTERN_LENGTH} characters")
+        pattern = wanted[len(_PREFIX) :] if wanted.startswith(_PREFIX) else f"*{wanted}*"
+        filters = params.get("filters") or []
+        if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
+            raise unprocessable("'filters' is not a list of objects")
+        return cls(
+            pattern=pattern or "*",
+            filters=tuple((str(entry.get("field")), entry.get("value")) for entry in filters),
+            page=_whole(params, "page", 0, at_least=0),
+            page_size=min(_whole(params, "pageSize", _PAGE_SIZE, at_least=1), _LARGEST_PAGE_SIZE),
+            params=params,
+        )
+
+    def matches(self, resource_id: str) -> bool:
+        """Whether an ``org/[team/]name`` is asked for; a pattern without ``/`` may also be the name alone."""
+        if fnmatch.fnmatchcase(resource_id, self.pattern):
+            return True
+        return "/" not in self.pattern and fnmatch.fnmatchcase(resource_id.rpartition("/")[2], self.pattern)
+
+    def keeps(self, hit: Hit) -> bool:
+        """Whether a hit passes all filters: a label or an attribute, or one of the common members, has the value."""
+        common = {"isPublic": hit.is_public, "guestAccess": hit.guest_access, "createdBy": hit.created_by}
+        return all(
+            hit.attributes.get(field) == value
+            or (field in common and common[field] == value)
+            or (field == "labels" and value in hit.labels)
+            for field, value in self.filters
+        )
+
+
+def _whole(params: Mapping[str, Any], name: str, default: int, *, at_least: int) -> int:
+    value = params.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**31:
+        raise unprocessable(f"'{name}' is not a whole number from {at_least}")
+    return value
+
+
+def search_catalog(call: Call) -> dict[str, Any]:
+    """What is public, for everyone."""
+    return _search(call, Visible(call.caller))
+
+
+def search_org(call: Call) -> dict[str, Any]:
+    """What the caller may look at in an org with its teams, or in one team."""
+    call.permitted = True  # each thing is weighed on its own
+    if call.team is not None:
+        return _search(call, Visible(call.caller, call.the_org, (call.team,)))
+    teams = call.db.scalars(select(Team).where(Team.org_id == call.the_org.id))
+    return _search(call, Visible(call.caller, call.the_org, (None, *teams)))
+
+
+def search_subscriptions(call: Call) -> dict[str, Any]:
+    """Nothing: this registry sells no subscriptions, and what is public is in the catalog."""
+    query = Query.read(call.query.get("q", ""))
+    return _answer(call, query, 0, [])
+
+
+def _search(call: Call, visible: Visible) -> dict[str, Any]:
+    query = Query.read(call.query.get("q", ""))
+    source = SOURCES.get(call.path["type"])
+    if source is None:
+        raise not_found(
+            f"nothing of type '{call.path['type']}' can be searched; types are {', '.join(SOURCES)}"
+        )
+    found = sorted(
+        (resource_id, row_id)
+        for row_id, resource_id in source.names(call.db, visible)
+        if query.matches(resource_id)
+    )
+    start, end = query.page * query.page_size, (query.page + 1) * query.page_size
+    if query.filters:  # what they look at is not in the names
+        kept = [hit for hit in _hits(call.db, source, [row_id for _, row_id in found]) if query.keeps(hit)]
+        return _answer(call, query, len(kept), kept[start:end])
+    page = _hits(call.db, source, [row_id for _, row_id in found[start:end]])
+    return _answer(call, query, len(found), page)
+
+
+def _hits(db: Session, source: Source, ids: Sequence[int]) -> list[Hit]:
+    hits = (hit for some in chunked(ids) for hit in source.hits(db, some))
+    return sorted(hits, key=lambda hit: hit.resource_id)
+
+
+def _answer(call: Call, query: Query, total: int, hits: Sequence[Hit]) -> dict[str, Any]:
+    search_type = call.path["type"]
+    resources = [_hit_object(hit, search_type) for hit in hits]
+    return {
+        "params": query.params,
+        "resultTotal": total,
+        "resultPageTotal": -(-total // query.page_size),
+        "results": [{"groupValue": search_type, "totalCount": total, "resources": resources}],
+    }
+
+
+def _hit_object(hit: Hit, search_type: str) -> dict[str, Any]:
+    value = {
+        "resourceId": hit.resource_id,
+        "resourceType": search_type,
+        "name": hit.name,
+        "displayName": hit.display_name,
+        "orgName": hit.org_name,
+        "createdBy": hit.created_by,
+        "dateCreated": iso(hit.created_at),
+        "dateModified": iso(hit.updated_at),
+        "description": hit.description,
+        "isPublic": hit.is_public,
+        "guestAccess": hit.guest_access,
+        "msgTimestamp": int(hit.updated_at.timestamp() * 1000),
+        "sharedWithOrgs": [],
+        "sharedWithTeams": [],
+        "attributes": [{"key": key, "value": value} for key, value in hit.attributes.items()],
+        "labels": [{"key": "general", "values": list(hit.labels)}] if hit.labels else [],
+    }
+    if hit.team_name:
+        value["teamName"] = hit.team_name
+    return value
+
+
+def label_sets(call: Call) -> dict[str, Any]:
+    """The global label sets: none, so that every label stays as it was typed."""
+    call.permitted = True
+    return {"labelSets": []}
+
+
+def label_set(call: Call) -> dict[str, Any]:
+    """One label set, of which there are none."""
+    call.permitted = True
+    raise not_found(f"label set '{call.path['name']}' not found")
+
+
+ROUTES = [
+    route("/v2/search/catalog/resources/{type}", ["GET"], search_catalog, action=Action.ANYONE),
+    route(
+        "/v2/search/subscriber/catalog/resources/{type}",
+        ["GET"],
+        search_subscriptions,
+        action=Action.SIGNED_IN,
+    ),
+    route("/v2/search/org/{org}/resources/{type}", ["GET"], search_org, action=Action.VIEW),
+    route("/v2/search/org/{org}/team/{team}/resources/{type}", ["GET"], search_org, action=Action.VIEW),
+    route("/v2/search/labelsets", ["GET"], label_sets, action=Action.ANYONE),
+    route("/v2/search/labelsets/{name}", ["GET"], label_set, action=Action.ANYONE),
+    route("/v2/search/org/{org}/labelsets/{name}", ["GET"], label_set, action=Action.VIEW),
+    route("/v2/search/org/{org}/team/{team}/labelsets/{name}", ["GET"], label_set, action=Action.VIEW),
+]

@@ -1,0 +1,501 @@
+"""Uploads: what is here already, parts, completion, and the commit that binds paths to contents.
+
+Source: contract/models-and-transfers.md section 6. Our extensions: ``customPartSize`` is honoured, and the answer
+to a start lists the ``receivedParts`` so that a client that comes back sends only what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, literal, or_, select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ngc_cli.server.access import Action
+from ngc_cli.server.artifacts import base64_sha256, chunked, find_artifact, find_version, permitted_artifact
+from ngc_cli.server.calls import Call, StreamCall, route
+from ngc_cli.server.clock import utc_now
+from ngc_cli.server.content import CHUNK_BYTES, DigestMismatch, Part, PartWriter
+from ngc_cli.server.kinds import KINDS, Kind
+from ngc_cli.server.metadata import (
+    Artifact,
+    Content,
+    File,
+    Org,
+    Team,
+    Upload,
+    UploadPart,
+    Version,
+    store_content,
+)
+from ngc_cli.server.paging import Window
+from ngc_cli.server.problems import conflict, not_found, unprocessable
+from ngc_cli.server.routes.artifacts import MEMBER_PLACES, of_kind
+
+PART_BYTES = 500_000_000
+_SMALLEST_PART_BYTES = 5_000_000
+_MOST_PARTS = 10_000
+_LARGEST_FILE_BYTES = 2**40
+_LONGEST_PATH = 1023
+_MOST_HASHES = 1000
+_MOST_FILES = 4000
+_LISTED_IN_MESSAGE = 5
+
+
+def known_hashes(kind: Kind, call: Call) -> dict[str, Any]:
+    """Which contents the artifact has already, in a version or uploaded to it.
+
+    Only its own: knowing the hash of somebody else's file must not be a way to get the file.
+    """
+    artifact = permitted_artifact(kind, call)
+    asked = [_sha256_of(item) for item in _objects(call.body, "files", _MOST_HASHES)]
+    known = _contents_of(call.db, artifact, asked)
+    files = []
+    for sha256 in asked:
+        entry: dict[str, Any] = {"sha256": base64_sha256(sha256), "exists": sha256 in known}
+        if sha256 in known:
+            entry["size"] = known[sha256]
+        files.append(entry)
+    return {"files": files, "paginationInfo": Window(0, max(1, len(files))).info(len(files))}
+
+
+def _contents_of(db: Session, artifact: Artifact, digests: Sequence[str]) -> dict[str, int]:
+    """Sizes of those of these contents that the artifact has, by hex sha256."""
+    in_version = select(File.sha256).join(Version).where(Version.artifact_id == artifact.id)
+    uploaded = select(Upload.content_sha256).where(Upload.artifact_id == artifact.id)
+    found: dict[str, int] = {}
+    for some in chunked(list(dict.fromkeys(digests))):
+        rows = db.execute(
+            select(Content.sha256, Content.size_bytes).where(
+                Content.sha256.in_(some),
+                or_(
+                    Content.sha256.in_(in_version.where(File.sha256.in_(some))),
+                    Content.sha256.in_(uploaded.where(Upload.content_sha256.in_(some))),
+                ),
+            )
+        )
+        found.update(row.tuple() for row in rows)
+    return found
+
+
+def start(call: Call) -> dict[str, Any]:
+    """Start an upload, or go on with one: links for its parts, or for those asked for."""
+    body = call.body
+    artifact, version = _target(call.db, call.the_org, call.team, body)
+    _require_pending(version)
+    require_path(body.get("filePath"))
+    sha256, size_bytes = _sha256_of(body), _file_size(body.get("size"))
+    upload = _upload_to_resume(call.db, artifact, body, sha256, size_bytes)
+    resumed = upload is not None
+    if upload is None:
+        upload = Upload(
+            id=secrets.token_urlsafe(24),
+            artifact_id=artifact.id,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            part_size_bytes=_part_size(body.get("customPartSize"), size_bytes),
+        )
+        call.db.add(upload)
+    upload.touched_at = utc_now()
+    call.db.flush()
+    count = _part_count(upload)
+    numbers = _part_numbers(body.get("partNumberList"), count) if resumed else range(1, count + 1)
+    path = f"/links/parts/{upload.id}"
+    return {
+        "uploadID": upload.id,
+        "partSize": upload.part_size_bytes,
+        "urls": [call.registry.link(call.request, "PUT", f"{path}/{number}") for number in numbers],
+        "receivedParts": _received(call.db, upload, count) if resumed else [],
+    }
+
+
+def _received(db: Session, upload: Upload, count: int) -> list[dict[str, int]]:
+    """The parts that need not be sent again; all of them once the upload is complete."""
+    if upload.content_sha256 is not None:
+        return [{"partNumber": n, "size": _expected_size(upload, n)} for n in range(1, count + 1)]
+    return [{"partNumber": part.number, "size": part.size_bytes} for part in _parts(db, upload)]
+
+
+def _upload_to_resume(
+    db: Session, artifact: Artifact, body: Mapping[str, Any], sha256: str, size_bytes: int
+) -> Upload | None:
+    """The upload a body wants to go on with; None when it names none, or one that is not this file's."""
+    upload_id = body.get("uploadID")
+    upload = db.get(Upload, upload_id) if isinstance(upload_id, str) else None
+    if upload is None or upload.artifact_id != artifact.id:
+        return None
+    return upload if (upload.sha256, upload.size_bytes) == (sha256, size_bytes) else None
+
+
+def _part_size(asked: Any, size_bytes: int) -> int:
+    """The part size that holds: what was asked for within the limits, and never more than 10,000 parts."""
+    if asked is None:
+        asked = PART_BYTES
+    if isinstance(asked, bool) or not isinstance(asked, int):
+        raise unprocessable("'customPartSize' is not a whole number")
+    needed = -(-size_bytes // _MOST_PARTS)
+    return max(_SMALLEST_PART_BYTES, needed, min(asked, PART_BYTES))
+
+
+def _part_count(upload: Upload) -> int:
+    return max(1, -(-upload.size_bytes // upload.part_size_bytes))
+
+
+def _expected_size(upload: Upload, number: int) -> int:
+    return min(upload.part_size_bytes, upload.size_bytes - (number - 1) * upload.part_size_bytes)
+
+
+def _part_numbers(asked: Any, count: int) -> Sequence[int]:
+    if asked is None:
+        return range(1, count + 1)
+    if not isinstance(asked, list) or len(asked) > count:
+        raise unprocessable("'partNumberList' is not a list of part numbers")
+    for number in asked:
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
+            raise unprocessable(f"'partNumberList' must hold numbers from 1 to {count}")
+    return asked
+
+
+def _parts(db: Session, upload: Upload) -> list[UploadPart]:
+    query = select(UploadPart).where(UploadPart.upload_id == upload.id)
+    return list(db.scalars(query.order_by(UploadPart.number)))
+
+
+@dataclass(frozen=True)
+class _Arriving:
+    """A part that is about to arrive."""
+
+    upload_id: str
+    number: int
+    size_bytes: int
+    is_only_one: bool
+
+
+async def receive_part(call: StreamCall) -> Response:
+    """Take one part. The same part again replaces it; one of an upload that is complete is read and dropped."""
+    upload_id, text = call.path["upload"], call.path["number"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+    def find(db: Session) -> _Arriving | None:
+        upload = db.get(Upload, upload_id)
+        if upload is None or not 1 <= number <= _part_count(upload):
+            raise not_found("there is no such upload")
+        if upload.content_sha256 is not None:
+            return None
+        return _Arriving(upload_id, number, _expected_size(upload, number), _part_count(upload) == 1)
+
+    arriving = await call.look_up(find)
+    if arriving is None:
+        async for _ in call.chunks():
+            pass
+        return Response(status_code=200)
+    announced = call.request.headers.get("content-length")
+    if announced is not None and announced != str(arriving.size_bytes):
+        raise unprocessable(f"part {number} must have {arriving.size_bytes} bytes, not {announced}")
+    store = call.registry.contents
+    part = await take_bytes(
+        call.chunks(),
+        lambda: store.write_part(
+            upload_id, number, size_bytes=arriving.size_bytes, hashed=arriving.is_only_one
+        ),
+        limit_bytes=arriving.size_bytes,
+    )
+    if part.size_bytes != arriving.size_bytes:
+        raise unprocessable(f"part {number} must have {arriving.size_bytes} bytes, not {part.size_bytes}")
+    leading = await call.transact(lambda db: _record_part(db, arriving, part))
+    if leading and not arriving.is_only_one:
+        _in_background(run_in_threadpool(store.hash_ahead, upload_id, leading))
+    return Response(status_code=200, headers={"ETag": f'"{part.key}"'})
+
+
+async def take_bytes(
+    chunks: AsyncIterator[bytes], open_writer: Callable[[], PartWriter], *, limit_bytes: int
+) -> Part:
+    """Write a body to the store in large pieces, the next one arriving while the last is written.
+
+    Raises a 422 Problem for more than ``limit_bytes``. What arrived of a body that breaks off is dropped.
+    """
+    writer = await run_in_threadpool(open_writer)
+    writing: asyncio.Future[None] | None = None
+    total_bytes = 0
+    try:
+        async for piece in _large_pieces(chunks):
+            total_bytes += len(piece)
+            if total_bytes > limit_bytes:
+                raise unprocessable(f"there are more than {limit_bytes} bytes")
+            if writing is not None:
+                await writing
+            writing = asyncio.ensure_future(run_in_threadpool(writer.write, piece))
+        if writing is not None:
+            await writing
+        return await run_in_threadpool(writer.finish)
+    except BaseException:
+        if writing is not None:
+            await asyncio.wait([writing])
+        await run_in_threadpool(writer.abort)
+        raise
+
+
+async def _large_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
+    piece = bytearray()
+    async for chunk in chunks:
+        piece += chunk
+        if len(piece) >= CHUNK_BYTES:
+            yield piece
+            piece = bytearray()
+    if piece:
+        yield piece
+
+
+def _record_part(db: Session, arrived: _Arriving, part: Part) -> list[Part]:
+    """Remember a part; returns the parts that are here from the first on without a gap."""
+    upload = db.get(Upload, arrived.upload_id, with_for_update=True)
+    if upload is None:
+        raise not_found("there is no such upload")
+    of_number = (UploadPart.upload_id == upload.id, UploadPart.number == arrived.number)
+    db.execute(delete(UploadPart).where(*of_number))
+    db.add(
+        UploadPart(
+            upload_id=upload.id,
+            number=arrived.number,
+            key=part.key,
+            size_bytes=part.size_bytes,
+            sha256=part.sha256,
+        )
+    )
+    upload.touched_at = utc_now()
+    db.flush()
+    here = _parts(db, upload)
+    return [_stored(row) for position, row in enumerate(here, start=1) if row.number == position]
+
+
+def _stored(row: UploadPart) -> Part:
+    return Part(row.key, row.size_bytes, row.sha256)
+
+
+_background: set[asyncio.Future[Any]] = set()
+
+
+def _in_background(work: Coroutine[Any, Any, Any]) -> None:
+    """Run something nobody waits for; the loop itself would let go of it before it is done."""
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def complete(call: StreamCall) -> Response:
+    """Put the parts together and keep the content. Once more is no error. Never answers 400 (contract 6.5)."""
+    body = await call.json_body()
+    upload_id, sha256 = body.get("uploadID"), _sha256_of(body)
+    if not isinstance(upload_id, str):
+        raise unprocessable("'uploadID' is not a text")
+
+    def find(db: Session) -> list[Part] | None:
+        artifact, _version = _target(db, call.the_org, call.team, body)
+        upload = db.get(Upload, upload_id)
+        if upload is None or upload.artifact_id != artifact.id:
+            raise not_found("there is no such upload")
+        if upload.sha256 != sha256:
+            raise unprocessable("'sha256' is not the one this upload was started with")
+        if upload.content_sha256 is not None:
+            return None
+        parts = _parts(db, upload)
+        missing = set(range(1, _part_count(upload) + 1)) - {part.number for part in parts}
+        if missing:
+            listed = ", ".join(map(str, sorted(missing)[:_LISTED_IN_MESSAGE]))
+            raise unprocessable(f"{len(missing)} parts have not arrived, the first are {listed}")
+        return [_stored(part) for part in parts]
+
+    parts = await call.look_up(find)
+    if parts is None:
+        return call.success()
+    store = call.registry.contents
+    try:
+        assembled = await run_in_threadpool(store.assemble, upload_id, parts, sha256)
+    except (DigestMismatch, FileNotFoundError) as error:
+        if await call.look_up(find) is None:  # another call was quicker, and has tidied up
+            return call.success()
+        await call.transact(
+            lambda db: db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))
+        )
+        await run_in_threadpool(store.drop_parts, upload_id)
+        reason = str(error) if isinstance(error, DigestMismatch) else "parts have been lost"
+        raise unprocessable(f"the file must be sent again: {reason}") from error
+
+    def keep(db: Session) -> None:
+        upload = db.get(Upload, upload_id, with_for_update=True)
+        if upload is None:
+            raise not_found("there is no such upload")
+        store_content(db, assembled, sha256, sum(part.size_bytes for part in parts))
+        upload.content_sha256, upload.touched_at = sha256, utc_now()
+        db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))
+
+    try:
+        await call.transact(keep)
+    finally:
+        await run_in_threadpool(assembled.abort)
+    await run_in_threadpool(store.drop_parts, upload_id)
+    return call.success()
+
+
+def commit(call: Call) -> dict[str, Any]:
+    """Bind paths to contents in a version that is not complete; first, if asked, all files of a base version."""
+    body = call.body
+    artifact, version = _target(call.db, call.the_org, call.team, body, lock=True)
+    _require_pending(version)
+    base = body.get("baseVersion")
+    if base is not None:
+        _copy_files(call.db, artifact, str(base), version)
+    added, removed = _changes(_objects(body, "files", _MOST_FILES))
+    sizes = _contents_of(call.db, artifact, list(added.values()))
+    missing = [path for path, sha256 in added.items() if sha256 not in sizes]
+    if missing:
+        listed = ", ".join(repr(path) for path in missing[:_LISTED_IN_MESSAGE])
+        raise unprocessable(
+            f"the contents of {len(missing)} files have not been uploaded, the first are {listed}"
+        )
+    for some in chunked([*added, *removed]):
+        call.db.execute(delete(File).where(File.version_id == version.id, File.path.in_(some)))
+    now = utc_now()
+    rows = [
+        {
+            "version_id": version.id,
+            "path": path,
+            "sha256": sha256,
+            "size_bytes": sizes[sha256],
+            "created_at": now,
+        }
+        for path, sha256 in added.items()
+    ]
+    if rows:
+        call.db.execute(insert(File), rows)
+    counted = select(func.count(), func.coalesce(func.sum(File.size_bytes), 0))
+    version.file_count, version.size_bytes = call.db.execute(
+        counted.where(File.version_id == version.id)
+    ).one()
+    version.updated_at = now
+    return {}
+
+
+def _changes(entries: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], set[str]]:
+    """Hex sha256 by path of what is to be added, and the paths to be removed; of one path the last entry counts."""
+    added: dict[str, str] = {}
+    removed: set[str] = set()
+    for entry in entries:
+        path = require_path(entry.get("filePath"))
+        verb = entry.get("commitType", "ADDITION")
+        if verb == "ADDITION":
+            added[path] = _sha256_of(entry)
+            removed.discard(path)
+        elif verb == "DELETION":
+            removed.add(path)
+            added.pop(path, None)
+        else:
+            raise unprocessable("'commitType' must be ADDITION or DELETION")
+    return added, removed
+
+
+def _copy_files(db: Session, artifact: Artifact, base_name: str, version: Version) -> None:
+    base = find_version(db, artifact, base_name)
+    if base is None:
+        raise not_found(f"base version '{base_name}' not found")
+    if not base.is_complete:
+        raise conflict(f"base version '{base_name}' is not complete")
+    there = select(File.path).where(File.version_id == version.id)
+    source = select(literal(version.id), File.path, File.sha256, File.size_bytes, File.created_at).where(
+        File.version_id == base.id, File.path.not_in(there)
+    )
+    columns = ["version_id", "path", "sha256", "size_bytes", "created_at"]
+    db.execute(insert(File).from_select(columns, source, include_defaults=False))
+
+
+def _target(
+    db: Session, org: Org, team: Team | None, body: Mapping[str, Any], *, lock: bool = False
+) -> tuple[Artifact, Version]:
+    """The artifact and version a body names; raises a 404 or 422 Problem."""
+    kind = KINDS.get(str(body.get("artifactType")))
+    name, version_name = body.get("name"), body.get("version")
+    if kind is None:
+        raise unprocessable(f"'artifactType' must be one of {', '.join(KINDS)}")
+    if not isinstance(name, str) or not isinstance(version_name, str):
+        raise unprocessable("'name' and 'version' must be texts")
+    artifact = find_artifact(db, kind, org, team, name)
+    if artifact is None:
+        raise not_found(f"{kind.noun} '{name}' not found")
+    version = find_version(db, artifact, version_name, lock=lock)
+    if version is None:
+        raise not_found(f"version '{version_name}' of {kind.noun} '{name}' not found")
+    return artifact, version
+
+
+def _require_pending(version: Version) -> None:
+    if version.is_complete:
+        raise conflict(f"version '{version.name}' is complete and takes no more files")
+
+
+def require_path(value: Any) -> str:
+    """A relative path that stays inside the folder it is downloaded to; raises a 422 Problem."""
+    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_PATH:
+        raise unprocessable(f"'filePath' must be a text of 1 to {_LONGEST_PATH} characters")
+    if any(part in ("", ".", "..") for part in value.split("/")):
+        raise unprocessable(f"'{value}' is not a relative path without '.', '..' and empty parts")
+    return value
+
+
+def _file_size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_FILE_BYTES:
+        raise unprocessable(f"'size' is not a whole number from 0 to {_LARGEST_FILE_BYTES}")
+    return value
+
+
+def _sha256_of(entry: Mapping[str, Any]) -> str:
+    """The hex form of the padded standard base64 in ``sha256``; raises a 422 Problem."""
+    try:
+        raw = base64.b64decode(entry["sha256"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise unprocessable("'sha256' is not the base64 of a sha256")
+    return raw.hex()
+
+
+def _objects(body: Mapping[str, Any], member: str, most: int) -> list[dict[str, Any]]:
+    """A list of at most so many objects; raises a 422 Problem."""
+    entries = body.get(member)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise unprocessable(f"'{member}' is not a list of objects")
+    if len(entries) > most:
+        raise unprocessable(f"'{member}' has more than {most} entries")
+    return entries
+
+
+ROUTES = [
+    *(
+        route(
+            f"{place}{kind.segment}/{{name}}/files",
+            ["POST"],
+            of_kind(known_hashes, kind),
+            action=Action.UPLOAD,
+        )
+        for kind in KINDS.values()
+        for place in MEMBER_PLACES
+    ),
+    *(
+        made
+        for place in MEMBER_PLACES
+        for made in (
+            route(f"{place}files/multipart", ["POST"], start, action=Action.UPLOAD),
+            route(f"{place}files/multipart", ["PUT"], complete, action=Action.UPLOAD),
+            route(f"{place}files/commit", ["POST"], commit, action=Action.UPLOAD),
+        )
+    ),
+    route("/links/parts/{upload}/{number}", ["PUT"], receive_part, action=Action.LINK),
+]
