@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from ngc_cli.errors import LocalFileError, NgcError, NotFound
+from ngc_cli.http.auth import is_loopback
 from ngc_cli.http.redact import redact_text
 
 _CONNECT_TIMEOUT_S = 3.0
@@ -72,7 +73,7 @@ class Daemon:
     def is_private(self) -> bool:
         """Whether what is sent to it stays on this machine or is encrypted: a key may be handed over."""
         parts = urlsplit(self.address)
-        return parts.scheme == "unix" or _uses_tls(self._environ) or (parts.hostname or "").startswith("127.")
+        return parts.scheme == "unix" or _uses_tls(self._environ) or is_loopback(parts.hostname or "")
 
     def version(self) -> DaemonVersion:
         """Name, version and platform; raises DaemonError when it does not answer."""
@@ -247,34 +248,34 @@ def addresses(environ: Mapping[str, str]) -> list[str]:
 
 def answering(environ: Mapping[str, str]) -> Daemon | None:
     """The first daemon that answers, or None."""
-    for address in addresses(environ):
-        daemon = Daemon(address, environ)
-        try:
-            daemon.version()
-        except DaemonError:
-            continue
-        return daemon
-    return None
+    return _first(environ, [])
 
 
 def required(environ: Mapping[str, str]) -> Daemon:
-    """The first daemon that answers; raises DaemonError saying what keeps each of them from answering."""
-    daemon = answering(environ)
+    """The first daemon that answers; raises DaemonError saying what keeps it from answering."""
+    reasons: list[NgcError] = []
+    daemon = _first(environ, reasons)
     if daemon is not None:
         return daemon
-    reasons = []
-    for address in addresses(environ):
-        try:
-            Daemon(address, environ).version()
-        except DaemonError as error:
-            reasons.append(error)
     denied = [item for item in reasons if isinstance(item.__cause__, PermissionError)]
     if denied:
         raise denied[0]
     raise DaemonError(
         "no Docker or Podman answers on this machine",
-        hint="Start one, or choose an output without a daemon, such as oci:FOLDER.",
+        hint="Start one, or choose a form without a daemon, such as oci:FOLDER.",
     )
+
+
+def _first(environ: Mapping[str, str], reasons: list[NgcError]) -> Daemon | None:
+    for address in addresses(environ):
+        daemon = Daemon(address, environ)
+        try:
+            daemon.version()
+        except (DaemonError, NotFound) as error:
+            reasons.append(error)
+        else:
+            return daemon
+    return None
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -42,6 +42,19 @@ class Section:
             file.seek(self.start)
             return file.read(self.size_bytes)
 
+    def holds(self, descriptor: Descriptor) -> bool:
+        """Whether this is the content of the descriptor, by size and digest."""
+        hashed, left = new_hash(descriptor.digest), self.size_bytes
+        with open_file(self.path) as file:
+            file.seek(self.start)
+            while block := file.read(min(left, _BLOCK_BYTES)):
+                hashed.update(block)
+                left -= len(block)
+        return (self.size_bytes, hashed.hexdigest()) == (
+            descriptor.size_bytes,
+            descriptor.digest.partition(":")[2],
+        )
+
 
 class Content(Protocol):
     """Images on this machine that can be read: a layout, or an archive of one."""
@@ -104,7 +117,8 @@ class Layout:
         path = self.blob_path(descriptor.digest)
         if not path.is_file() or path.stat().st_size != descriptor.size_bytes:
             return False
-        return descriptor.size_bytes > _TRUSTED_FROM_BYTES or matches(path, descriptor)
+        section = Section(path, 0, descriptor.size_bytes)
+        return descriptor.size_bytes > _TRUSTED_FROM_BYTES or section.holds(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Section:
         """Where the content lies."""
@@ -208,17 +222,6 @@ def check_layout_version(content: bytes, where: str) -> None:
         raise InvalidContent(f"'{where}' has no readable '{LAYOUT_FILE}' file") from error
     if not str(version).startswith("1."):
         raise InvalidContent(f"'{where}' is an image layout of the unknown version {str(version)[:20]}")
-
-
-def matches(path: Path, descriptor: Descriptor) -> bool:
-    """Whether a file has the size and the digest of the descriptor."""
-    hashed = new_hash(descriptor.digest)
-    with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size != descriptor.size_bytes:
-            return False
-        while block := file.read(_BLOCK_BYTES):
-            hashed.update(block)
-    return hashed.hexdigest() == descriptor.digest.partition(":")[2]
 
 
 def open_file(path: Path) -> BinaryIO:
