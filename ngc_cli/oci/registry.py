@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ngc_cli.errors import IntegrityError, NotAuthenticated, NotFound, ServerError
 from ngc_cli.http.ranges import RangeBody, open_range, read_body
+from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Http, origin
 from ngc_cli.oci import manifest
 from ngc_cli.oci.challenge import RegistryAuth, RegistryLogin
