@@ -6,7 +6,14 @@ import os
 
 import pytest
 
-pytest_plugins = ["support.registry", "support.faultserver"]
+pytest_plugins = [
+    "support.commands",
+    "support.distribution",
+    "support.faultproxy",
+    "support.faultserver",
+    "support.program",
+    "support.registry",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -111,17 +111,16 @@ def _list_users(verbs: Verbs, group: GroupName) -> None:
         from ngc_cli.cli import people
 
         run = Runtime.of(ctx)
+        members = _members(run)
         team = _whole(run, group, "list-users")
         both = joined == invited
-        found = _members(run).people(
-            team, joined=joined or both, invited=invited or both, email=email, limit=limit
-        )
+        found = members.people(team, joined=joined or both, invited=invited or both, email=email, limit=limit)
         if found.invitations_refused:
             run.output.note("Invitations are left out: this key may not see them.")
         run.tell_cut_short(found.members.complete and found.invited.complete, limit)
         run.output.show(
             people.people_table(
-                found, run.org, team, column or (), joined=joined or both, invited=invited or both
+                found, members.org, team, column or (), joined=joined or both, invited=invited or both
             )
         )
 
@@ -146,7 +145,7 @@ def _add_user(verbs: Verbs, group: GroupName) -> None:
         from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 
         run = Runtime.of(ctx)
-        org = run.org
+        members = _members(run)
         team = _chosen(run, group)
         org_roles = (options.org_role or []) if isinstance(options, TeamAddOptions) else []
         base = options.addition(who, name, team, org_roles)
@@ -154,7 +153,7 @@ def _add_user(verbs: Verbs, group: GroupName) -> None:
         if options.from_csv is not None:
             if who:
                 raise UsageError("--from-csv names the people; leave out EMAIL and NAME")
-            _add_from_file(run, options.from_csv, base, roles, dry_run=options.dry_run)
+            _add_from_file(run, members, options.from_csv, base, roles, dry_run=options.dry_run)
             return
         if options.dry_run or not who:
             raise UsageError(
@@ -162,18 +161,20 @@ def _add_user(verbs: Verbs, group: GroupName) -> None:
                 hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE.",
             )
         addition = dataclasses.replace(base, roles=canonical_roles(roles, in_team=bool(team)))
-        change = _members(run).add(addition)
-        run.output.show(people.change_table(change), head=_told(change, org))
+        change = members.add(addition)
+        run.output.show(people.change_table(change), head=_told(change))
 
 
-def _add_from_file(run: Runtime, path: Path, base: Addition, roles: list[str], *, dry_run: bool) -> None:
+def _add_from_file(
+    run: Runtime, members: Members, path: Path, base: Addition, roles: list[str], *, dry_run: bool
+) -> None:
     """Add everybody in a file and show what became of each; raises PartlyFailed when not all is done."""
     from ngc_cli.cli import people
     from ngc_cli.services import member_files
 
     rows = member_files.read_rows(path, base, roles)
     results = list(
-        member_files.check(rows, run.org) if dry_run else member_files.apply(rows, _members(run).add)
+        member_files.check(rows, members.org) if dry_run else member_files.apply(rows, members.add)
     )
     run.output.show(people.rows_table(results))
     bad = sum(not item.ok for item in results)
@@ -207,7 +208,7 @@ def _update_user(verbs: Verbs, group: GroupName) -> None:
         from ngc_cli.roles import canonical_roles
 
         run = Runtime.of(ctx)
-        org = run.org
+        members = _members(run)
         team = _chosen(run, group)
         replace = [*(role or ()), *([positional_role] if positional_role else ())]
         if replace and (add_role or remove_role):
@@ -222,8 +223,8 @@ def _update_user(verbs: Verbs, group: GroupName) -> None:
         both = set(added) & set(removed)
         if both:
             raise UsageError(f"{', '.join(sorted(both))} cannot be both added and removed")
-        change = _members(run).update(who, team, add=added, remove=removed, replace=kept or None)
-        run.output.show(people.change_table(change), head=_told(change, org))
+        change = members.update(who, team, add=added, remove=removed, replace=kept or None)
+        run.output.show(people.change_table(change), head=_told(change))
 
 
 def _remove_user(verbs: Verbs, group: GroupName) -> None:
@@ -231,9 +232,9 @@ def _remove_user(verbs: Verbs, group: GroupName) -> None:
     def remove_user(ctx: typer.Context, who: UserArg) -> None:
         """Take a user out."""
         run = Runtime.of(ctx)
-        org = run.org
-        team = _whole(run, group, "remove-user", refuse=True)
         members = _members(run)
+        org = members.org
+        team = _whole(run, group, "remove-user", refuse=True)
         user = members.member(who, team)
         place = _place(org, team)
         run.confirm(f"Remove user {user.name or user.email} ({user.email}, id {user.id}) from {place}?")
@@ -253,8 +254,8 @@ def _delete_invitation(verbs: Verbs, group: GroupName) -> None:
     ) -> None:
         """Take back an invitation to the org, and with it those to its teams."""
         run = Runtime.of(ctx)
-        org = run.org
         members = _members(run)
+        org = members.org
         invitation = members.invitation(who, _whole(run, group, "delete-invitation"))
         email = invitation.user_email
         run.confirm(f"Delete the invitation of {email} to org {org} and all its teams?")
@@ -265,12 +266,13 @@ def _delete_invitation(verbs: Verbs, group: GroupName) -> None:
 
 def show_removed(run: Runtime, head: str, removed: dict[str, str | int | None]) -> None:
     """Say that something is gone; csv and json name it on stdout."""
-    from ngc_cli.cli.formats import Summary
+    from ngc_cli.cli.formats import Field, Summary
 
     run.output.head(head)
     if run.format_type != "ascii":
         named = {name: value for name, value in removed.items() if value not in (None, "")}
-        run.output.show(Summary("", (), {"removed": [named]}))
+        fields = [Field(name, value) for name, value in named.items()]
+        run.output.show(Summary("", fields, {"removed": [named]}))
 
 
 def _members(run: Runtime) -> Members:
@@ -303,10 +305,10 @@ def _place(org: str, team: str) -> str:
     return f"team {team} of org {org}" if team else f"org {org}"
 
 
-def _told(change: Change, org: str) -> str:
+def _told(change: Change) -> str:
     """The line of success above the table."""
     person = change.user.email or change.user.name
-    place = _place(org, change.team)
+    place = _place(change.org, change.team)
     roles = f"[{','.join(change.roles)}]"
     if change.result == "unchanged":
         state = "is invited to" if change.invitation is not None else "is in"

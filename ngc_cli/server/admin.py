@@ -15,6 +15,7 @@ from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_role
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.identity import key_digest, new_key
+from ngc_cli.server.images import API_WORDS
 from ngc_cli.server.metadata import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 _ORG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,254}")
@@ -31,7 +32,7 @@ def ensure_org(db: Session, name: str, display_name: str = "") -> Org:
     """The org of this name, made when there is none."""
     found = db.scalar(select(Org).where(Org.name == name))
     if found is None:
-        if _ORG_NAME.fullmatch(name) is None or name in RESERVED_NAMES:
+        if _ORG_NAME.fullmatch(name) is None or name in RESERVED_NAMES | API_WORDS:
             raise AdminError(f"'{name}' cannot be the name of an org: use a-z, 0-9, '-' and '_'")
         found = Org(name=name, display_name=display_name)
         db.add(found)

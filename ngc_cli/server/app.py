@@ -16,7 +16,7 @@ from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content import FolderStore
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import Dialect, Problem, render
-from ngc_cli.server.routes import artifacts, auth, files, orgs, search, uploads
+from ngc_cli.server.routes import artifacts, auth, distribution, files, images, orgs, search, uploads
 from ngc_cli.server.signing import Signer
 
 ROUTES: tuple[ActionRoute, ...] = (
@@ -26,6 +26,8 @@ ROUTES: tuple[ActionRoute, ...] = (
     *artifacts.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
+    *images.ROUTES,
+    *distribution.ROUTES,
 )
 
 
@@ -49,8 +51,9 @@ def create_app(config: ServerConfig) -> Starlette:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    """404 and 405 of the router, in the NGC dialect."""
+    """404 and 405 of the router."""
     assert isinstance(error, HTTPException)
     said = "there is nothing at this path" if error.status_code == 404 else error.detail
     problem = Problem(error.status_code, said, headers=error.headers)
-    return render(problem, Dialect.NGC, uuid.uuid4().hex)
+    dialect = Dialect.OCI if distribution.is_oci_path(request.url.path) else Dialect.NGC
+    return render(problem, dialect, uuid.uuid4().hex)

@@ -48,7 +48,6 @@ from ngc_cli.server.signing import Signer
 
 _log = logging.getLogger("ngc_registry")
 _Result = TypeVar("_Result")
-Place = Callable[[Mapping[str, str]], tuple[str, str]]
 
 
 @dataclass
@@ -66,11 +65,49 @@ class Registry:
         return base.rstrip("/") + self.signer.sign_link(method, path, self.config.link_ttl_s)
 
 
+class Gate:
+    """How the callers of a route show who they are, and how they are refused.
+
+    This one is that of the NGC API: scoped keys and tokens as Bearer, guests without.
+    """
+
+    dialect = Dialect.NGC
+
+    def place(self, params: Mapping[str, str]) -> tuple[str, str]:
+        """Names of the org and team a request is about, by the parameters in its path."""
+        return params.get("org", ""), params.get("team", "")
+
+    def caller(self, registry: Registry, db: Session, request: Request) -> Caller:
+        """Who sends this request; raises a 401 Problem for credentials that are not good."""
+        header = request.headers.get("authorization")
+        if header is None:
+            return GUEST
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise unauthorized("credentials must be sent as Bearer")
+        return caller_of(db, key_of_bearer(db, registry.signer, value.strip()))
+
+    def refusal(self, call: BaseCall, for_guests: str) -> Problem:
+        """What to answer to whom the table says no: guests are told to sign in, or where they may look, nothing."""
+        if not call.caller.is_guest:
+            place = "/".join(filter(None, self.place(call.path)))
+            return forbidden(f"your roles do not let you {call.action.value} in '{place}'")
+        if access.TABLE[call.action][Standing.GUEST] is Answer.NO:
+            return unauthorized("this needs an API key")
+        return not_found(for_guests)
+
+
+_NGC_GATE = Gate()
+
+
 @dataclass
-class _Base:
+class BaseCall:
+    """What both kinds of calls know."""
+
     registry: Registry
     request: Request
     action: Action
+    gate: Gate
     request_id: str
     caller: Caller = GUEST
     org: Org | None = None
@@ -120,17 +157,12 @@ class _Base:
         raise self.refusal(f"{what} not found")
 
     def refusal(self, for_guests: str) -> Problem:
-        """The refusal for this caller: guests are told to sign in, or where they may look, that there is nothing."""
-        if not self.caller.is_guest:
-            place = "/".join(self.path[name] for name in ("org", "team") if name in self.path)
-            return forbidden(f"your roles do not let you {self.action.value} in '{place}'")
-        if access.TABLE[self.action][Standing.GUEST] is Answer.NO:
-            return unauthorized("this needs an API key")
-        return not_found(for_guests)
+        """The refusal for this caller; ``for_guests`` to a guest who may look elsewhere."""
+        return self.gate.refusal(self, for_guests)
 
 
 @dataclass
-class Call(_Base):
+class Call(BaseCall):
     """One request, inside its transaction ``db``; ``raw_body`` is the whole body."""
 
     db: Session = field(kw_only=True)
@@ -143,7 +175,7 @@ class Call(_Base):
 
 
 @dataclass
-class StreamCall(_Base):
+class StreamCall(BaseCall):
     """One request that receives or sends bytes, with no transaction open."""
 
     async def look_up(self, work: Callable[[Session], _Result]) -> _Result:
@@ -177,11 +209,6 @@ Endpoint = Callable[[Call], "dict[str, Any] | Response"]
 StreamEndpoint = Callable[[StreamCall], Coroutine[Any, Any, Response]]
 
 
-def place_in_path(params: Mapping[str, str]) -> tuple[str, str]:
-    """Names of the org and team a request is about: the path parameters ``org`` and ``team``."""
-    return params.get("org", ""), params.get("team", "")
-
-
 class ActionRoute(Route):
     """A route that says what it is for; made by ``route`` only."""
 
@@ -194,10 +221,10 @@ def route(
     endpoint: Endpoint | StreamEndpoint,
     *,
     action: Action,
-    place: Place = place_in_path,
-    dialect: Dialect = Dialect.NGC,
+    gate: Gate = _NGC_GATE,
 ) -> ActionRoute:
-    """A route with its action; ``place`` says which org and team a request is about, by its path parameters."""
+    """A route with its action and the gate that stands before it."""
+    dialect = gate.dialect
     streams = inspect.iscoroutinefunction(endpoint)
 
     async def handle(request: Request) -> Response:
@@ -208,12 +235,12 @@ def route(
                 raise unprocessable("the address holds a NUL character")
             _require_no_credentials_for_link(registry, request, action)
             if streams:
-                stream = await run_in_threadpool(_admit_stream, registry, request, action, place, request_id)
+                stream = await run_in_threadpool(_admit_stream, registry, request, action, gate, request_id)
                 response = await cast(StreamEndpoint, endpoint)(stream)
             else:
                 body = await _read_body(request, registry.config.body_limit_bytes)
                 response = await run_in_threadpool(
-                    _run, registry, request, cast(Endpoint, endpoint), action, place, body, request_id
+                    _run, registry, request, cast(Endpoint, endpoint), action, gate, body, request_id
                 )
         except Problem as problem:
             return render(problem, dialect, request_id)
@@ -250,13 +277,13 @@ def _run(
     request: Request,
     endpoint: Endpoint,
     action: Action,
-    place: Place,
+    gate: Gate,
     body: bytes,
     request_id: str,
 ) -> Response:
     def work(db: Session) -> dict[str, Any] | Response:
-        call = Call(registry, request, action, request_id, db=db, raw_body=body)
-        _admit(call, db, place)
+        call = Call(registry, request, action, gate, request_id, db=db, raw_body=body)
+        _admit(call, db)
         result = endpoint(call)
         if not call.permitted:
             raise RuntimeError(f"{endpoint.__name__} did not ask whether {action.name} is permitted")
@@ -273,28 +300,28 @@ def _run(
 
 
 def _admit_stream(
-    registry: Registry, request: Request, action: Action, place: Place, request_id: str
+    registry: Registry, request: Request, action: Action, gate: Gate, request_id: str
 ) -> StreamCall:
-    call = StreamCall(registry, request, action, request_id)
+    call = StreamCall(registry, request, action, gate, request_id)
     if action is not Action.LINK:
         with registry.database.reading() as db:
-            _admit(call, db, place)
+            _admit(call, db)
     return call
 
 
-def _admit(call: _Base, db: Session, place: Place) -> None:
+def _admit(call: BaseCall, db: Session) -> None:
     """Find out who calls and look up the table; raises a Problem when the answer is no whatever the thing."""
     if call.action in (Action.ANYONE, Action.LINK):
         return
-    call.caller = _authenticate(call.registry, db, call.request)
+    call.caller = call.gate.caller(call.registry, db, call.request)
     if call.action is Action.SIGNED_IN:
         if call.caller.is_guest:
             raise unauthorized("this needs an API key")
         return
-    enter(call, db, *place(call.path))
+    enter(call, db, *call.gate.place(call.path))
 
 
-def enter(call: _Base, db: Session, org_name: str, team_name: str) -> None:
+def enter(call: BaseCall, db: Session, org_name: str, team_name: str) -> None:
     """Look up the table for this org and team; raises a Problem when the answer is no whatever the thing.
 
     An org or team that does not exist is refused like one the caller has no part in.
@@ -318,16 +345,6 @@ def enter(call: _Base, db: Session, org_name: str, team_name: str) -> None:
             raise not_found(f"team '{team_name}' not found in org '{org_name}'")
         raise call.refusal(f"team '{team_name}' not found")
     call.permitted = call.answer is Answer.YES
-
-
-def _authenticate(registry: Registry, db: Session, request: Request) -> Caller:
-    header = request.headers.get("authorization")
-    if header is None:
-        return GUEST
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "bearer" or not value.strip():
-        raise unauthorized("credentials must be sent as Bearer")
-    return caller_of(db, key_of_bearer(db, registry.signer, value.strip()))
 
 
 async def _read_body(request: Request, limit_bytes: int) -> bytes:

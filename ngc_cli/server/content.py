@@ -111,6 +111,9 @@ class ContentStore(Protocol):
     def hash_ahead(self, upload_id: str, parts: Sequence[Part]) -> None:
         """A hint that these are the first parts of an upload: the store may begin to hash them."""
 
+    def digest(self, upload_id: str, parts: Sequence[Part], algorithm: str) -> str:
+        """The hex digest of the parts in this order, by another algorithm than the store's own, or by that."""
+
     def assemble(self, upload_id: str, parts: Sequence[Part], sha256: str) -> Assembled:
         """Make a content of the parts in this order; raises DigestMismatch unless they have this sha256.
 
@@ -180,6 +183,15 @@ class FolderStore:
     def hash_ahead(self, upload_id: str, parts: Sequence[Part]) -> None:
         """Hash in this process what ``assemble`` will need, unless another thread is at it."""
         self._digests.advance(upload_id, self._paths(upload_id, parts), wait=False)
+
+    def digest(self, upload_id: str, parts: Sequence[Part], algorithm: str) -> str:
+        """Read all files of the parts."""
+        found = hashlib.new(algorithm)
+        for path in self._paths(upload_id, parts):
+            with path.open("rb", buffering=0) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    found.update(chunk)
+        return found.hexdigest()
 
     def assemble(self, upload_id: str, parts: Sequence[Part], sha256: str) -> Assembled:
         """Hash what is not hashed yet, sync, and link the parts to where they can be renamed from."""

@@ -67,9 +67,9 @@ def deliver(
     """
     headers = request.headers
     etag = etag or f'"{sha256}"'
-    if not _matches(headers.get("if-match", "*"), etag):
+    if not matches(headers.get("if-match", "*"), etag):
         raise Problem(412, "the file is not the one the condition names")
-    if "if-none-match" in headers and _matches(headers["if-none-match"], etag):
+    if "if-none-match" in headers and matches(headers["if-none-match"], etag):
         return Response(status_code=304, headers={"ETag": etag})
     size_bytes = store.size(sha256)
     if size_bytes is None:
@@ -110,5 +110,6 @@ async def _chunks(reader: Reader) -> AsyncIterator[bytes]:
         reader.close()
 
 
-def _matches(condition: str, etag: str) -> bool:
+def matches(condition: str, etag: str) -> bool:
+    """Whether the value of If-Match or If-None-Match names this entity tag."""
     return condition.strip() == "*" or etag in (item.strip() for item in condition.split(","))

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -66,8 +67,13 @@ def key_of_bearer(db: Session, signer: Signer, bearer: str) -> ApiKey:
     if bearer.startswith("nvapi-"):
         return find_key(db, bearer)
     claims = signer.claims(bearer)
-    if claims is None:
+    if claims is None or "aud" in claims:  # a token with an audience is good only for what it names
         raise unauthorized("the token is not valid or has expired")
+    return key_of_claims(db, claims)
+
+
+def key_of_claims(db: Session, claims: Mapping[str, Any]) -> ApiKey:
+    """The key a token stands for; raises a 401 Problem when it is no longer good."""
     return _require_good(db.get(ApiKey, int(claims["sub"])))
 
 

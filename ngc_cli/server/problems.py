@@ -30,8 +30,10 @@ _OCI_CODES = {
     401: "UNAUTHORIZED",
     403: "DENIED",
     404: "NAME_UNKNOWN",
-    405: "UNSUPPORTED",
+    413: "SIZE_INVALID",
     429: "TOOMANYREQUESTS",
+    500: "UNKNOWN",
+    507: "UNKNOWN",
 }
 
 
@@ -104,7 +106,7 @@ def render(problem: Problem, dialect: Dialect, request_id: str) -> Response:
     body: dict[str, Any]
     if dialect is Dialect.OCI:
         error = {
-            "code": problem.code or _OCI_CODES.get(problem.status, "UNKNOWN"),
+            "code": problem.code or _OCI_CODES.get(problem.status, "UNSUPPORTED"),
             "message": problem.message,
         }
         body = {"errors": [error if problem.detail is None else {**error, "detail": problem.detail}]}

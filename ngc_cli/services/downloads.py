@@ -28,6 +28,7 @@ from ngc_cli.transfer.download import (
     verify_folder,
 )
 from ngc_cli.transfer.download import download as fetch
+from ngc_cli.transfer.journal import STATE_FOLDER
 
 if TYPE_CHECKING:
     from ngc_cli.api.artifacts import ArtifactApi
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from ngc_cli.records import FileEntry
 
 UPLOAD_COMPLETE = "UPLOAD_COMPLETE"
-STATE_FOLDER = ".ngc-transfer"
 _LISTED_AT_ONCE = 20
 
 
@@ -104,7 +104,7 @@ def verify(client: ApiClient, request: Request, progress: Progress, cancel: thre
     found = _find(client, request, progress)
     started_s = time.time()
     report = verify_folder(found.files(_no_fetch), found.folder, progress, cancel)
-    outcome = _outcome(found, report, started_s)
+    outcome = replace(_outcome(found, report, started_s), only_verified=True)
     if report.failed:
         bad = IntegrityError(
             f"{len(report.failed)} of {outcome.files_total} files are not as the server has them",

@@ -55,7 +55,7 @@ def read_rows(path: Path, base: Addition, roles: Sequence[str]) -> list[Row]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LocalFileError(f"'{path}' cannot be read: {error}") from error
-    lines = csv.reader(text.splitlines(keepends=True), skipinitialspace=True)
+    lines = csv.reader(text.splitlines(keepends=True), skipinitialspace=True, strict=True)
     try:
         header = [cell.strip().lower() for cell in next(lines, [])]
         names = ["role" if cell == "roles" else cell for cell in header]

@@ -110,8 +110,8 @@ class Members:
     """The people of one org; methods take the team when they are about one."""
 
     def __init__(self, api: OrgApi, org: str) -> None:
+        self.org = org
         self._api = api
-        self._org = org
         self._teams_seen: set[str] = set()
 
     def people(
@@ -126,12 +126,12 @@ class Members:
         """Members, people invited, or both; each sorted by name regardless of case."""
         members: Listing[User] = Listing([])
         if joined:
-            members = collect(self._api.users(self._org, team, email=email, limit=limit), limit)
+            members = collect(self._api.users(self.org, team, email=email, limit=limit), limit)
         left = None if limit is None else limit - len(members.items)
         if not invited or left == 0:
             return People(_matching_members(members, email), Listing([], complete=not invited))
         try:
-            pages = self._api.invitations(self._org, team, email=email, limit=left)
+            pages = self._api.invitations(self.org, team, email=email, limit=left)
             pending = collect(pages, left)
         except _REFUSED:
             if not joined:
@@ -190,7 +190,7 @@ class Members:
         if member is None:
             return self._invite(addition)
         if addition.org_roles and member.id is not None:
-            member = self._api.user(self._org, member.id)
+            member = self._api.user(self.org, member.id)
         return self._grant(member, team, addition.roles, addition.org_roles)
 
     def update(
@@ -206,20 +206,20 @@ class Members:
         found = self.find(who, team) if "@" in who else self.member(who, team)
         if isinstance(found, Invitation):
             return self._update_invited(found, team, add, remove, replace)
-        held = set(roles_in(found, self._org, team))
+        held = set(roles_in(found, self.org, team))
         wanted = set(replace) if replace is not None else (held | set(add)) - set(remove)
         email = _email_of(found)
         if wanted - held:
-            self._api.add_roles(self._org, team, email, sorted(wanted - held))
+            self._api.add_roles(self.org, team, email, sorted(wanted - held))
         if held - wanted:
-            self._api.remove_roles(self._org, team, email, sorted(held - wanted))
+            self._api.remove_roles(self.org, team, email, sorted(held - wanted))
         if wanted == held:
-            return Change("unchanged", self._org, team, tuple(sorted(held)), found)
-        return Change("updated", self._org, team, tuple(sorted(wanted)), self._fresh(found, team))
+            return Change("unchanged", self.org, team, tuple(sorted(held)), found)
+        return Change("updated", self.org, team, tuple(sorted(wanted)), self._fresh(found, team))
 
     def remove(self, user: User, team: str = "") -> None:
         """Take a member out of the org, or out of one team."""
-        self._api.remove_user(self._org, team, _id_of(user))
+        self._api.remove_user(self.org, team, _id_of(user))
 
     def invitation(self, who: str, team: str = "") -> Invitation:
         """The pending invitation that an address or a number of the list names; raises NotFound."""
@@ -238,12 +238,12 @@ class Members:
 
     def delete_invitation(self, invitation: Invitation) -> None:
         """Take back a person's invitation, to the org and to all its teams at once: the wire knows no less."""
-        self._api.delete_invitation(self._org, invitation.user_email)
+        self._api.delete_invitation(self.org, invitation.user_email)
 
     # parts
 
     def _place(self, team: str) -> str:
-        return f"team '{team}' of org '{self._org}'" if team else f"org '{self._org}'"
+        return f"team '{team}' of org '{self.org}'" if team else f"org '{self.org}'"
 
     def _unknown(self, who: str, team: str) -> NotFound:
         group = "team" if team else "org"
@@ -253,12 +253,12 @@ class Members:
         )
 
     def _by_number(self, who: str, team: str) -> User:
-        return self._api.user(self._org, _number(who), team)
+        return self._api.user(self.org, _number(who), team)
 
     def _by_email(self, email: str, team: str, *, may_refuse: bool = False) -> User | None:
         """The member with this address; with ``may_refuse`` a key that may not look finds nobody."""
         try:
-            pages = self._api.users(self._org, team, email=email)
+            pages = self._api.users(self.org, team, email=email)
             return next(iter(_matching_members(collect(pages, None), email).items), None)
         except Forbidden:
             if not may_refuse:
@@ -266,7 +266,7 @@ class Members:
             return None
 
     def _invitations(self, team: str, email: str = "") -> Sequence[Invitation]:
-        found = collect(self._api.invitations(self._org, team, email=email), None)
+        found = collect(self._api.invitations(self.org, team, email=email), None)
         return _matching_invitations(found, email).items
 
     def _pending(self, team: str, email: str = "") -> Sequence[Invitation]:
@@ -286,41 +286,41 @@ class Members:
         if team in self._teams_seen:
             return
         try:
-            team_info(self._api, self._org, team)
+            team_info(self._api, self.org, team)
         except NotFound as error:
             if not addition.create_team:
                 hint = " ".join(part for part in (error.hint, "--create-team makes a new team.") if part)
                 raise NotFound(
-                    f"there is no team '{team}' in org '{self._org}'",
+                    f"there is no team '{team}' in org '{self.org}'",
                     hint=hint,
                     status=error.status,
                     request_id=error.request_id,
                     request=error.request,
                 ) from error
-            create_team(self._api, self._org, team, addition.team_description)
+            create_team(self._api, self.org, team, addition.team_description)
         self._teams_seen.add(team)
 
     def _grant(self, member: User, team: str, roles: Sequence[str], org_roles: Sequence[str] = ()) -> Change:
         """Add what a member does not hold yet."""
         email = _email_of(member)
-        held = roles_in(member, self._org, team)
+        held = roles_in(member, self.org, team)
         missing = [role for role in roles if role not in held]
-        held_in_org = roles_in(member, self._org)
+        held_in_org = roles_in(member, self.org)
         missing_in_org = [role for role in org_roles if role not in held_in_org]
         if missing:
-            self._api.add_roles(self._org, team, email, missing)
+            self._api.add_roles(self.org, team, email, missing)
         if missing_in_org:
-            self._api.add_roles(self._org, "", email, missing_in_org)
+            self._api.add_roles(self.org, "", email, missing_in_org)
         now = tuple(sorted({*held, *roles}))
         if not (missing or missing_in_org):
-            return Change("unchanged", self._org, team, now, member)
+            return Change("unchanged", self.org, team, now, member)
         result = "updated" if held else "added"
-        return Change(result, self._org, team, now, self._fresh(member, team))
+        return Change(result, self.org, team, now, self._fresh(member, team))
 
     def _fresh(self, member: User, team: str) -> User:
         """The member as the server knows it now; as known before when the last role is gone."""
         try:
-            return self._api.user(self._org, _id_of(member), team)
+            return self._api.user(self.org, _id_of(member), team)
         except NotFound:
             return member
 
@@ -338,12 +338,12 @@ class Members:
             return self._invited("unchanged", addition, here)
         try:
             if here is not None and not team:
-                self._api.add_roles_to_invited(self._org, email, missing)
+                self._api.add_roles_to_invited(self.org, email, missing)
             elif team or addition.message or addition.expires_in_min is not None:
                 if not self._send_invitation(addition):
                     return self._join(addition)
             else:
-                self._api.add_user(self._org, email, addition.name, addition.roles)
+                self._api.add_user(self.org, email, addition.name, addition.roles)
         except AlreadyExists as error:
             if "pending" in error.message.lower() or "invitation" in error.message.lower():
                 return self._invited("unchanged", addition, here)
@@ -352,14 +352,14 @@ class Members:
         if here is None:
             member = self._by_email(email, team, may_refuse=True)
             if member is not None:
-                now = roles_in(member, self._org, team) or addition.roles
-                return Change("added", self._org, team, now, member)
+                now = roles_in(member, self.org, team) or addition.roles
+                return Change("added", self.org, team, now, member)
         return self._invited("updated" if pending else "invited", addition, here)
 
     def _send_invitation(self, addition: Addition) -> bool:
         team = addition.team
         return self._api.invite(
-            self._org,
+            self.org,
             addition.who,
             org_roles=addition.org_roles if team else addition.roles,
             team=team,
@@ -372,11 +372,11 @@ class Members:
     def _join(self, addition: Addition) -> Change:
         """Grant roles to somebody whom only the server could recognise as a member."""
         team, email = addition.team, addition.who
-        self._api.add_roles(self._org, team, email, addition.roles)
+        self._api.add_roles(self.org, team, email, addition.roles)
         if addition.org_roles:
-            self._api.add_roles(self._org, "", email, addition.org_roles)
+            self._api.add_roles(self.org, "", email, addition.org_roles)
         member = self._by_email(email, team, may_refuse=True) or User(email=email, name=addition.name or None)
-        return Change("added", self._org, team, addition.roles, member)
+        return Change("added", self.org, team, addition.roles, member)
 
     def _invited(self, result: str, addition: Addition, invitation: Invitation | None) -> Change:
         shown = invitation or Invitation(
@@ -384,7 +384,7 @@ class Members:
         )
         user = User(email=shown.user_email, name=shown.user_name or addition.name or None)
         roles = tuple(sorted(shown.user_roles or addition.roles))
-        return Change(result, self._org, addition.team, roles, user, shown)
+        return Change(result, self.org, addition.team, roles, user, shown)
 
     def _update_invited(
         self,
@@ -404,13 +404,13 @@ class Members:
         held = set(invitation.user_roles or ())
         wanted = set(replace) if replace is not None else (held | set(add)) - set(remove)
         if wanted - held:
-            self._api.add_roles_to_invited(self._org, email, sorted(wanted - held))
+            self._api.add_roles_to_invited(self.org, email, sorted(wanted - held))
         if held - wanted:
-            self._api.remove_roles(self._org, "", email, sorted(held - wanted))
+            self._api.remove_roles(self.org, "", email, sorted(held - wanted))
         user = User(email=email, name=invitation.user_name)
         result = "unchanged" if wanted == held else "updated"
         fresh = _invited_to(self._pending("", email), "") or invitation
-        return Change(result, self._org, "", tuple(sorted(wanted)), user, fresh)
+        return Change(result, self.org, "", tuple(sorted(wanted)), user, fresh)
 
 
 def _matching_members(found: Listing[User], email: str) -> Listing[User]:

@@ -36,7 +36,7 @@ class Outcome:
     """How a transfer ended. ``failed`` maps paths to reasons; ``error`` gives the exit code when one fits best.
 
     ``size_bytes`` is the size of all files, ``bytes_moved`` what really went over the wire; times are POSIX
-    seconds.
+    seconds. ``only_verified`` tells that nothing was to be moved.
     """
 
     direction: str
@@ -54,6 +54,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     error: NgcError | None = None
     version_status: str = ""
+    only_verified: bool = False
 
     @property
     def duration_s(self) -> float:

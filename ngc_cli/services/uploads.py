@@ -17,6 +17,7 @@ from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import Kind
 from ngc_cli.services.downloads import UPLOAD_COMPLETE
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Pace, Plan, state_key
+from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task
 from ngc_cli.transfer.parts import part_range, part_size
 from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files
@@ -67,7 +68,7 @@ def upload(client: ApiClient, request: Request, progress: Progress, cancel: thre
 
 def _files(request: Request, note: Callable[[str], None]) -> list[LocalFile]:
     source = request.source
-    tops = [item for item in source.iterdir()] if source.is_dir() else []
+    tops = [item for item in source.iterdir() if item.name != STATE_FOLDER] if source.is_dir() else []
     if len(tops) == 1 and tops[0].is_dir() and tops[0].name == request.ref.folder:
         if request.strip_top:
             source = tops[0]

@@ -22,6 +22,8 @@ from typing import Any
 
 from ngc_cli.transfer.parts import Range, merged
 
+STATE_FOLDER = ".ngc-transfer"
+"""Folder of all states in a destination; never content."""
 _LOG = ".log"
 _PART = ".part"
 

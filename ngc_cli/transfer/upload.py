@@ -18,10 +18,10 @@ from typing import Any
 
 from ngc_cli.errors import LocalFileError
 from ngc_cli.events import Progress
+from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Limiter, Pool, Task
 from ngc_cli.transfer.parts import Range
 
-STATE_FOLDER = ".ngc-transfer"
 LARGEST_FILE_BYTES = 1 << 40
 
 

@@ -180,6 +180,8 @@ def _summary(outcome: Outcome) -> Summary:
     ]
     if outcome.version_status:
         fields.append(Field("Version Status", outcome.version_status))
+    if outcome.only_verified:
+        return Summary(f"Verified {size} in {duration}", fields, _summary_json(outcome))
     first_line = f"{verb} {size} in {duration}, {verb.removesuffix('ed')} speed: {speed}/s"
     return Summary(first_line, fields, _summary_json(outcome))
 

@@ -6,15 +6,31 @@ No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a ma
 from ngc_cli.server.metadata.artifacts import Artifact, File, Version
 from ngc_cli.server.metadata.base import Base, Database, Setting
 from ngc_cli.server.metadata.contents import Content, Upload, UploadPart, store_content
+from ngc_cli.server.metadata.images import (
+    BlobUpload,
+    BlobUploadPart,
+    ImageBlob,
+    ImageManifest,
+    ImageReference,
+    ImageRepository,
+    ImageTag,
+)
 from ngc_cli.server.metadata.people import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 __all__ = [
     "ApiKey",
     "Artifact",
     "Base",
+    "BlobUpload",
+    "BlobUploadPart",
     "Content",
     "Database",
     "File",
+    "ImageBlob",
+    "ImageManifest",
+    "ImageReference",
+    "ImageRepository",
+    "ImageTag",
     "Invitation",
     "KeyKind",
     "Membership",

@@ -83,7 +83,7 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
         artifact.labels = labels("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
     if opened:
-        _require_publisher(call)
+        require_publisher(call)
         artifact.is_public = opened.get("isPublic", artifact.is_public)
         artifact.guest_access = opened.get("canGuestDownload", artifact.guest_access)
     artifact.updated_at = utc_now()
@@ -91,7 +91,8 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
     return {kind.one: artifact_object(kind, artifact, latest)}
 
 
-def _require_publisher(call: Call) -> None:
+def require_publisher(call: Call) -> None:
+    """Refuse with a Problem unless the caller may open things to others in this place."""
     team_id = call.team.id if call.team else None
     if access.answer(call.caller, Action.PUBLISH, call.the_org.id, team_id) is not Answer.YES:
         raise forbidden(f"your roles do not let you {Action.PUBLISH.value}")

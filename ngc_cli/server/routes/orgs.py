@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ngc_cli.errors import UsageError
@@ -30,8 +30,7 @@ from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.kinds import text
 from ngc_cli.server.metadata import Invitation, Membership, Org, Team, User
 from ngc_cli.server.paging import Window
-from ngc_cli.server.problems import conflict, forbidden, not_found, unprocessable
-from ngc_cli.server.problems import exists as already_exists
+from ngc_cli.server.problems import conflict, exists, forbidden, not_found, unprocessable
 
 Offer = tuple[Team | None, str]
 
@@ -83,7 +82,7 @@ def create_team(call: Call) -> dict[str, Any]:
     name = str(text()("name", call.body.get("name")))
     description = str(text()("description", call.body.get("description") or ""))
     if admin.find_team(call.db, call.the_org, name) is not None:
-        raise already_exists(f"team '{name}' already exists in org '{call.the_org.name}'")
+        raise exists(f"team '{name}' already exists in org '{call.the_org.name}'")
     with _admin_errors_unprocessable():
         return {"team": team_object(admin.ensure_team(call.db, call.the_org, name, description))}
 
@@ -116,7 +115,7 @@ def list_users(call: Call) -> dict[str, Any]:
     here = [Membership.org_id == call.the_org.id]
     if call.team is not None:
         here.append(Membership.team_id == call.team.id)
-    query = select(User).where(exists().where(Membership.user_id == User.id, *here))
+    query = select(User).where(User.id.in_(select(Membership.user_id).where(*here)))
     email = _email_asked_for(call)
     if email is not None:
         query = query.where(User.email == email)
