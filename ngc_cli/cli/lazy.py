@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 import typer.main
@@ -25,6 +25,14 @@ GLOBAL_OPTIONS_NOTE = (
 )
 
 
+class Spelling(NamedTuple):
+    """What another spelling of an option stands for, with a warning if the old one should go; without an option
+    the note is the reason why it is refused."""
+
+    option: str
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of a group's table: where the command comes from and its one-line help."""
@@ -33,7 +41,7 @@ class Entry:
     summary: str
     hidden: bool = False
     alias_of: str = ""
-    spellings: Mapping[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
 
 
 class LazyGroup(TyperGroup):
@@ -85,12 +93,11 @@ class Verbs:
         *,
         aliases: tuple[str, ...] = (),
         hidden: bool = False,
-        spellings: Mapping[str, str] | None = None,
+        spellings: Mapping[str, Spelling] | None = None,
     ) -> Callable[[Function], Function]:
         """Register the decorated function as a command; aliases work but are not listed.
 
-        ``spellings`` maps further spellings of options to their own; a value that does not begin with ``-`` is
-        the reason why the option is refused.
+        ``spellings`` are further ways to write options.
         """
 
         def register(function: Function) -> Function:
@@ -136,7 +143,7 @@ def not_supported(name: str, instead: str = "") -> Function:
 class StrictCommand(TyperCommand):
     """A command that knows other spellings of its options, and takes an option once unless it may be repeated."""
 
-    spellings: Mapping[str, str]
+    spellings: Mapping[str, Spelling]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Rename options, refuse those that have a reason, and check for repetition before the usual parsing."""
@@ -153,16 +160,18 @@ class StrictCommand(TyperCommand):
                 words += args[index:]
                 break
             name, equals, value = word.partition("=")
-            spelling = self.spellings.get(name, name)
-            if name in self.spellings and not spelling.startswith("-"):
-                raise UsageError(f"{name} is not supported: {spelling}")
-            if spelling in single:
-                if single[spelling] in seen:
-                    raise UsageError(f"{single[spelling]} is given twice", hint="Give it once.")
-                seen.add(single[spelling])
+            option, note = self.spellings.get(name, Spelling(name))
+            if not option:
+                raise UsageError(f"{name} is not supported: {note}")
+            if note:
+                ctx.obj.output.warn(note)
+            if option in single:
+                if single[option] in seen:
+                    raise UsageError(f"{single[option]} is given twice", hint="Give it once.")
+                seen.add(single[option])
             elif word.startswith("--"):
                 self._explain_glued(name, single)
-            words.append(spelling + equals + value)
+            words.append(option + equals + value)
         return super().parse_args(ctx, words)
 
     @staticmethod
@@ -175,7 +184,7 @@ class StrictCommand(TyperCommand):
             )
 
 
-def _command(name: str, function: Function, spellings: Mapping[str, str]) -> TyperCommand:
+def _command(name: str, function: Function, spellings: Mapping[str, Spelling]) -> TyperCommand:
     """A single command; a Typer app with one function collapses into it."""
     app = typer.Typer(**_PLAIN)
     app.command(name, cls=StrictCommand, epilog=GLOBAL_OPTIONS_NOTE)(function)

@@ -226,29 +226,33 @@ def _prepare(folder: Path, org: str) -> str:
 
 def _store_profile(run: Runtime, running: Running, org: str, key: str) -> None:
     """Keep address, org and key as profile ``local``; current when nothing was configured before."""
-    from ngc_cli.config.keep import store_profile
+    from ngc_cli.config.secrets import Secret
+    from ngc_cli.config.store import require_config_path
+    from ngc_cli.records import Org
+    from ngc_cli.services.configuration import NO_ADDRESSES, change_profile, org_values
 
-    values = {"api_url": running.url, "org": org, "ca_bundle": running.ca_bundle}
-    note = store_profile(os.environ, PROFILE, values, key)
-    if note:
-        run.output.note(note)
+    addresses = {**NO_ADDRESSES, "api_url": running.url, "ca_bundle": running.ca_bundle}
+    values = {**org_values(Org(org)), **addresses}
+    saved = change_profile(require_config_path(os.environ), PROFILE, values, api_key=Secret(key))
+    run.output.note(saved.note)
 
 
 def _stored_org() -> str:
-    return _stored("org")
+    from ngc_cli.config.store import config_path, load
+
+    return load(config_path(os.environ)).profiles.get(PROFILE, {}).get("org", "")
 
 
 def _stored_key() -> str:
     """The key of profile ``local``; empty when there is none or the keyring does not tell it."""
-    from ngc_cli.config.keep import stored_key
+    from ngc_cli.config.store import require_config_path
+    from ngc_cli.services.configuration import stored_key
 
-    return stored_key(os.environ, PROFILE)
-
-
-def _stored(key: str) -> str:
-    from ngc_cli.config.store import config_path, load
-
-    return load(config_path(os.environ)).profiles.get(PROFILE, {}).get(key, "")
+    try:
+        key = stored_key(require_config_path(os.environ), PROFILE)
+        return key.reveal() if key is not None else ""
+    except ConfigError:
+        return ""
 
 
 def _block(running: Running, folder: Path, org: str, *, is_status: bool = False) -> Block:

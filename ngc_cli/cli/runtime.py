@@ -41,6 +41,7 @@ class Runtime:
 
     def __init__(self, flags: GlobalFlags) -> None:
         self.flags = flags
+        self.may_create_profile = False
         if flags.debug:
             _log_to_stderr()
 
@@ -54,7 +55,7 @@ class Runtime:
         """Effective settings, with their warnings told once; raises ConfigError or UsageError."""
         from ngc_cli.config.profiles import resolve
 
-        settings = resolve(self.flags, os.environ)
+        settings = resolve(self.flags, os.environ, may_create=self.may_create_profile)
         for warning in settings.warnings:
             self.output.warn(warning)
         if self.flags.ace is not None:
@@ -92,19 +93,22 @@ class Runtime:
     @cached_property
     def api(self) -> ApiClient:
         """The API client, as the configured identity or as a guest."""
+        settings = self.settings
+        key = settings.api_key.reveal() if settings.api_key else ""
+        return self._client(key, settings.org, settings.team)
+
+    def _client(self, key: str, org: str = "", team: str = "") -> ApiClient:
         from ngc_cli.api.client import ApiClient
         from ngc_cli.http.auth import NgcCredentials
 
-        settings = self.settings
-        credentials = NgcCredentials(
-            self.http,
-            settings.api_key.reveal() if settings.api_key else "",
-            api_url=settings.api_url,
-            auth_url=settings.auth_url,
-            org=settings.org,
-            team=settings.team,
-        )
-        return ApiClient(self.http, credentials)
+        addresses = {"api_url": self.settings.api_url, "auth_url": self.settings.auth_url}
+        return ApiClient(self.http, NgcCredentials(self.http, key, org=org, team=team, **addresses))
+
+    def people_of(self, key: str) -> OrgApi:
+        """Orgs and teams that a key gives access to which is not configured yet."""
+        from ngc_cli.api.orgs import OrgApi
+
+        return OrgApi(self._client(key))
 
     @cached_property
     def people(self) -> OrgApi:
@@ -178,10 +182,16 @@ class Runtime:
         if not complete:
             self.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        from ngc_cli.config.profiles import may_ask
+
+        return may_ask(os.environ) and is_interactive()
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        interactive = self.settings.interactive and is_interactive()
-        if not confirm(question, assume_yes=self.flags.yes, interactive=interactive):
+        if not confirm(question, assume_yes=self.flags.yes, interactive=self.interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
     def progress(self) -> AbstractContextManager[Progress]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from ngc_cli.config.secrets import OsKeyring, Secret, check_key
+from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret, check_key
 from ngc_cli.config.store import ConfigFile, UnreadableConfig, check_profile_name, config_path, load
 from ngc_cli.errors import ConfigError, NgcError, UsageError
 
@@ -101,12 +102,14 @@ class Candidate:
 class Settings:
     """What is in effect; URLs without a trailing slash, times in seconds, ``retries`` after the first try.
 
-    ``api_key`` is None for a guest. ``candidates`` holds, for each setting, every value on offer in order of rank:
+    ``api_key`` is None for a guest. ``own_addresses`` are those that the profile's key is for. ``candidates`` holds, for each setting, every value on offer in order of rank:
     the first one is in effect. ``warnings`` are for the user to read once.
     """
 
     profile: str
     api_key: Secret | None
+    key_name: str
+    key_id: str
     format_type: str
     org: str
     org_display_name: str
@@ -115,6 +118,7 @@ class Settings:
     auth_url: str
     registry_url: str
     search_url: str
+    own_addresses: tuple[str, str, str]
     ca_bundle: str
     timeout_s: float
     retries: int
@@ -122,10 +126,14 @@ class Settings:
     upload_retries: int
     concurrency: int
     progress_style: str
-    interactive: bool
     config_path: Path | None
     candidates: Mapping[str, tuple[Candidate, ...]]
     warnings: tuple[str, ...]
+
+    @property
+    def addresses(self) -> tuple[str, str, str]:
+        """API, authentication host and container registry in effect."""
+        return self.api_url, self.auth_url, self.registry_url
 
     @property
     def registry_host(self) -> str:
@@ -170,7 +178,6 @@ _SETTINGS = {
     "concurrency": _Setting("", ("NGC_CLI_MAX_CONCURRENCY",)),
     "progress_style": _Setting("", ("NGC_CLI_PROGRESS_BAR_STYLE",)),
     "exit_codes": _Setting("", ("NGC_CLI_EXIT_CODES",)),
-    "noninteractive": _Setting("", ("NGC_CLI_NONINTERACTIVE",)),
 }
 
 
@@ -181,6 +188,16 @@ def resolve(flags: Flags, environ: Mapping[str, str], *, may_create: bool = Fals
     ConfigError for a bad config file.
     """
     return _Resolution(flags, environ, may_create).settings()
+
+
+def selected_profile(flags: Flags, environ: Mapping[str, str]) -> str:
+    """The profile that ``resolve`` would use; its values need not be valid."""
+    return _Resolution(flags, environ, may_create=False).profile
+
+
+def may_ask(environ: Mapping[str, str]) -> bool:
+    """Whether the environment allows questions; known even when the configuration cannot be read."""
+    return environ.get("NGC_CLI_NONINTERACTIVE", "0").lower() in ("", "0", "false", "no")
 
 
 def default_concurrency() -> int:
@@ -241,6 +258,8 @@ class _Resolution:
         return Settings(
             profile=self.profile,
             api_key=api_key,
+            key_name=self._of_own_key("key_name"),
+            key_id=self._of_own_key("key_id"),
             format_type=self._value("format_type", _one_of(*FORMATS), "ascii"),
             org=org,
             org_display_name=self.values.get("org_display_name", "") if org == self.values.get("org") else "",
@@ -249,6 +268,7 @@ class _Resolution:
             auth_url=auth_url,
             registry_url=registry_url,
             search_url=self._value("search_url", parse_url, api_url),
+            own_addresses=self.own_addresses,
             ca_bundle=self._value("ca_bundle", _existing_path, ""),
             timeout_s=self._value("timeout_s", _seconds, 30.0),
             retries=retries,
@@ -256,7 +276,6 @@ class _Resolution:
             upload_retries=self._value("upload_retries", _count, retries),
             concurrency=self._value("concurrency", _workers, default_concurrency()),
             progress_style=self._value("progress_style", _progress_style, "DEFAULT"),
-            interactive=not self._value("noninteractive", _switch, False),
             config_path=self.path,
             candidates=self.candidates,
             warnings=tuple(self.warnings),
@@ -280,11 +299,7 @@ class _Resolution:
         if name != self.config.active and name not in self.config.profiles:
             if may_create:
                 return check_profile_name(name)
-            import difflib
-
-            near = difflib.get_close_matches(name, self.config.profiles, 1)
-            hint = f"Did you mean '{near[0]}'?" if near else "'ngc config list' shows what there is."
-            raise UsageError(f"there is no profile '{name}' ({offers[0].name})", hint=hint)
+            raise unknown_profile(name, self.config.profiles, offers[0].name)
         return name
 
     def _given(self, flag: str, value: str | None, variables: tuple[str, ...]) -> list[Candidate]:
@@ -331,12 +346,12 @@ class _Resolution:
 
     def _context(self) -> tuple[str, str]:
         """Org and team in effect: an org option without a team option resets the team, and a team needs an org."""
-        org = self._value("org", _name, "")
+        org = self._value("org", parse_name, "")
         org = "" if org == NO_ORG else org
         if self.flags.org is not None and self.flags.team is None:
             reset = Candidate(NO_TEAM, FLAG, "--org")
             self.candidates["team"] = (reset, *self.candidates["team"])
-        team = self._value("team", _name, "")
+        team = self._value("team", parse_name, "")
         team = "" if team == NO_TEAM else team
         if team and not org:
             self.warnings.append(f"team '{team}' has no effect without an org")
@@ -346,19 +361,20 @@ class _Resolution:
     def _addresses(self) -> tuple[str, str, str]:
         """API, authentication and container registry; those of the profile belong to the API of the profile."""
         api_url = self._value("api_url", parse_url, DEFAULT_API_URL)
-        if api_url != self._own_addresses()[0]:
+        if api_url != self.own_addresses[0]:
             for name in ("auth_url", "registry_url"):
                 self.candidates[name] = tuple(
                     offer for offer in self.candidates[name] if offer.source != USER_SETTINGS
                 )
-        auth_url, registry_url = _services_of(api_url)
+        auth_url, registry_url = services_of(api_url)
         return (
             api_url,
             self._value("auth_url", parse_url, auth_url),
             self._value("registry_url", parse_url, registry_url),
         )
 
-    def _own_addresses(self) -> tuple[str, str, str]:
+    @cached_property
+    def own_addresses(self) -> tuple[str, str, str]:
         """The three addresses that the profile's key was stored for."""
 
         def own(key: str, default: str) -> str:
@@ -369,7 +385,7 @@ class _Resolution:
                 raise _bad_value(offer, str(error)) from error
 
         api_url = own("api_url", DEFAULT_API_URL)
-        auth_url, registry_url = _services_of(api_url)
+        auth_url, registry_url = services_of(api_url)
         return api_url, own("auth_url", auth_url), own("registry_host", registry_url)
 
     def _api_key(self, addresses: Mapping[str, str]) -> Secret | None:
@@ -379,12 +395,12 @@ class _Resolution:
         stored = self._stored_key()
         withheld = None
         if stored is not None:
-            for (service, url), own_url in zip(addresses.items(), self._own_addresses(), strict=True):
+            for (service, url), own_url in zip(addresses.items(), self.own_addresses, strict=True):
                 if _origin(url) != _origin(own_url):
                     withheld = (service, url, own_url)
-            if withheld is None:
+            if withheld is None or offers:
                 offers.append(stored)
-            elif not offers:
+            else:
                 service, url, own_url = withheld
                 self.warnings.append(
                     f"the API key of profile '{self.profile}' is for {own_url} and is not sent to {url} "
@@ -397,6 +413,11 @@ class _Resolution:
         key = offers[0].value
         assert isinstance(key, Secret)
         return key
+
+    def _of_own_key(self, key: str) -> str:
+        """What the profile says about its key, when that is the one in effect."""
+        offers = self.candidates["api_key"]
+        return self.values.get(key, "") if offers and offers[0].source == USER_SETTINGS else ""
 
     def _stored_key(self) -> Candidate | None:
         """The key of the profile; one in the keyring is read when it is needed, not now."""
@@ -413,11 +434,17 @@ def stored_secret(path: Path, profile: str) -> Secret:
     """The key that the OS keyring holds for a profile, read when it is revealed; ConfigError when it is not there."""
 
     def read() -> str:
-        key = OsKeyring(path).read(profile)
+        try:
+            key = OsKeyring(path).read(profile)
+        except KeyringUnavailable as error:
+            raise ConfigError(
+                f"the API key of profile '{profile}' is in the OS keyring, but {error.message}",
+                hint=f"{error.hint} Or set NGC_CLI_API_KEY.".lstrip(),
+            ) from error
         if key is None:
             raise ConfigError(
                 f"the OS keyring has no API key for profile '{profile}' of {path}",
-                hint=f"Store it again: ngc config set --profile {profile}",
+                hint=f"Store it again with 'ngc config set --profile {profile}', or set NGC_CLI_API_KEY.",
             )
         return key
 
@@ -433,7 +460,18 @@ def _key(text: str, source: str, name: str) -> Candidate:
         raise kind(f"{name} is not an API key: {error}") from error
 
 
-def _services_of(api_url: str) -> tuple[str, str]:
+def unknown_profile(name: str, profiles: Iterable[str], named_by: str = "") -> UsageError:
+    """The error for a profile that is not there, with one whose name is close."""
+    import difflib
+
+    near = difflib.get_close_matches(name, profiles, 1)
+    return UsageError(
+        f"there is no profile '{name}'" + (f" ({named_by})" if named_by else ""),
+        hint=f"Did you mean '{near[0]}'?" if near else "'ngc config list' shows what there is.",
+    )
+
+
+def services_of(api_url: str) -> tuple[str, str]:
     """Authentication host and container registry of an API; a registry of one's own serves all three itself."""
     parts = urlsplit(api_url)
     return _SERVICES.get(api_url, (api_url, f"{parts.scheme}://{parts.netloc}"))
@@ -471,7 +509,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _name(text: str) -> str:
+def parse_name(text: str) -> str:
+    """The name of an org or team; raises ValueError saying what is wrong with it."""
     if not _NAME.fullmatch(text):
         raise ValueError("is not a name: it is empty or has blanks, '/' or ':'")
     return text
@@ -513,7 +552,3 @@ def _seconds(text: str) -> float:
 
 def _progress_style(text: str) -> str:
     return _one_of("DEFAULT", "ASCII", "NONE")(text.upper())
-
-
-def _switch(text: str) -> bool:
-    return text.lower() not in ("0", "false", "no")

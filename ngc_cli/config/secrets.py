@@ -50,6 +50,11 @@ class Secret:
             self._value = self._read()
         return self._value
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether ``reveal`` needs no keyring."""
+        return self._value is not None
+
     def masked(self) -> str:
         """The key with all but its last four characters starred; a short one is starred altogether."""
         value = self.reveal()

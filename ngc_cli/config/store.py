@@ -54,6 +54,14 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
     return Path(home, ".ngc", "config") if home else None
 
 
+def require_config_path(environ: Mapping[str, str]) -> Path:
+    """Where the config file is or would be; raises ConfigError for a user without a home folder."""
+    path = config_path(environ)
+    if path is None:
+        raise ConfigError("this user has no home folder", hint="Set NGC_CLI_HOME to a folder of your own.")
+    return path
+
+
 def check_profile_name(name: str) -> str:
     """The name itself; raises ConfigError when the file could not hold it."""
     if not _PROFILE_NAME.fullmatch(name):

@@ -20,9 +20,11 @@ from ngc_cli import __version__
 from ngc_cli.roles import DEFAULT_ROLE
 from ngc_cli.server import admin
 from ngc_cli.server.app import create_app, open_registry
+from ngc_cli.server.collector import ABANDONED_S, GRACE_S, collect
 from ngc_cli.server.config import LINK_TTL_S, TOKEN_TTL_S, ServerConfig
 from ngc_cli.server.metadata import KeyKind, Org, Team
 from ngc_cli.server.tls import ca_bundle, self_signed_certificate
+from ngc_cli.units import format_size
 
 _KEEP_ALIVE_S = 75
 _GRACE_S = 5
@@ -77,6 +79,23 @@ def _parser() -> argparse.ArgumentParser:
         "--access-log", type=Path, metavar="FILE", help="append one JSON line for each request"
     )
     serve.set_defaults(work=_serve)
+
+    gc = verbs.add_parser("gc", parents=[data], help="reclaim the room of what nothing uses any more")
+    gc.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE_S,
+        metavar="SECONDS",
+        help="leave alone what was in use this short ago; default: an hour",
+    )
+    gc.add_argument(
+        "--abandoned",
+        type=float,
+        default=ABANDONED_S,
+        metavar="SECONDS",
+        help="forget uploads that nobody went on with for so long; default: a week",
+    )
+    gc.set_defaults(work=_gc)
 
     org = _group(verbs, "org", "organizations")
     create = org.add_parser("create", parents=[data], help="create an org")
@@ -166,7 +185,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's delay off only for sockets that say they are TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -181,6 +201,16 @@ def _write_atomically(path: Path, text: str) -> None:
     temp = path.with_suffix(".tmp")
     temp.write_text(text, encoding="utf-8")
     temp.replace(path)
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    registry = open_registry(ServerConfig(arguments.data_dir, arguments.database_url))
+    done = collect(registry, grace_s=arguments.grace, abandoned_s=arguments.abandoned)
+    sys.stdout.write(
+        f"reclaimed {format_size(done.size_bytes)}: {done.contents} contents, {done.manifests} image manifests, "
+        f"{done.uploads} abandoned uploads\n"
+    )
+    return 0
 
 
 def _create_org(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -126,6 +127,9 @@ class ContentStore(Protocol):
     def uploads(self) -> Iterator[str]:
         """The id of every upload that has parts in the store."""
 
+    def drop_leftovers(self, age_s: float) -> None:
+        """Remove what processes that died have left half-done, untouched for this long."""
+
 
 class FolderStore:
     """A ContentStore in a folder of a file system that has hard links."""
@@ -228,6 +232,13 @@ class FolderStore:
     def uploads(self) -> Iterator[str]:
         """The names of the folders in ``parts``."""
         yield from sorted(folder.name for folder in self._parts.iterdir())
+
+    def drop_leftovers(self, age_s: float) -> None:
+        """Remove old entries of ``temp``."""
+        for entry in self._temp.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - entry.stat().st_mtime > age_s:
+                    _remove(entry)
 
     def _blob(self, sha256: str) -> Path:
         if _SHA256.fullmatch(sha256) is None:
@@ -337,10 +348,7 @@ class _AssembledEntry:
         _sync(self._final.parent)
 
     def abort(self) -> None:
-        if self._temp.is_dir():
-            shutil.rmtree(self._temp, ignore_errors=True)
-        else:
-            self._temp.unlink(missing_ok=True)
+        _remove(self._temp)
 
 
 @dataclass
@@ -398,6 +406,14 @@ class _RunningDigests:
 def _files(blob: Path) -> list[Path]:
     """The files of a content in order; one file that may not exist, unless it is a folder."""
     return sorted(blob.iterdir()) if blob.is_dir() else [blob]
+
+
+def _remove(entry: Path) -> None:
+    """Remove a file or folder, which may be gone already."""
+    if entry.is_dir():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -125,14 +125,21 @@ def metrics(name: str, value: Any) -> list[dict[str, Any]]:
 
 
 def dataset(name: str, value: Any) -> dict[str, str]:
-    """The public dataset: name, link and license, the latter two only with a name."""
+    """The public dataset: name, link and license."""
     if not isinstance(value, dict):
         raise unprocessable(f"'{name}' is not an object")
     checks: dict[str, Check] = {"name": text(), "link": link, "license": text()}
-    found = check_members(checks, value)
+    return check_members(checks, value)
+
+
+def merge_details(before: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an artifact after an update; a dataset is merged member by member, and needs a name."""
+    merged = {**before, **sent}
+    found = {**before.get("publicDatasetUsed", {}), **sent.get("publicDatasetUsed", {})}
     if found and not found.get("name"):
-        raise unprocessable(f"'{name}' has a link or a license but no name")
-    return found
+        raise unprocessable("'publicDatasetUsed' has a link or a license but no name")
+    merged.pop("publicDatasetUsed", None)
+    return {**merged, "publicDatasetUsed": found} if found else merged
 
 
 def _list(name: str, value: Any) -> list[Any]:

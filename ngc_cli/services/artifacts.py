@@ -223,27 +223,40 @@ def update_version(
         raise not_found(kind, ref, error) from error
 
 
+def kind_of(client: ApiClient, kind: Kind, ref: ArtifactRef) -> Kind:
+    """The kind that a target to be removed really is; raises NotFound when it is neither."""
+    first_error: NotFound | None = None
+    for candidate in (kind, kind.other):
+        api = candidate.api(client)
+        try:
+            if ref.version:
+                api.version(ref)
+            else:
+                api.get(ref)
+        except NotFound as error:
+            first_error = first_error or error
+        else:
+            return candidate
+    assert first_error is not None
+    raise not_found(kind, ref, first_error) from first_error
+
+
+def wrong_kind(kind: Kind, actual: Kind, ref: ArtifactRef) -> NotFound:
+    """The refusal to remove something of another kind than was said (guide, G-3)."""
+    return NotFound(
+        f"there is no {kind.noun} {ref}: it is a {actual.noun}, and nothing was removed",
+        hint=f"Type: ngc registry {actual.group} remove {ref}",
+    )
+
+
 def remove(client: ApiClient, kind: Kind, ref: ArtifactRef) -> None:
-    """Remove an artifact or one version. Never another kind: a hint says where the name does exist (G-3)."""
-    try:
-        kind.api(client).remove(ref)
-    except NotFound as error:
-        raise not_found(kind, ref, error, exists_as=_exists_as(client, kind.other, ref)) from error
+    """Remove an artifact with all versions, or one version."""
+    kind.api(client).remove(ref)
 
 
-def _exists_as(client: ApiClient, kind: Kind, ref: ArtifactRef) -> Kind | None:
-    try:
-        kind.api(client).get(ref)
-    except NotFound:
-        return None
-    return kind
-
-
-def not_found(kind: Kind, ref: ArtifactRef, error: NotFound, *, exists_as: Kind | None = None) -> NotFound:
+def not_found(kind: Kind, ref: ArtifactRef, error: NotFound) -> NotFound:
     """The NotFound of a target in words, with the next command to type."""
-    if exists_as is not None:
-        hint = f"{ref.path} is a {exists_as.noun}: use 'ngc registry {exists_as.group} ...' for it."
-    elif ref.version:
+    if ref.version:
         hint = f"'ngc registry {kind.group} list {ref.path}:*' lists the versions."
     else:
         scope = "/".join(part for part in (ref.org, ref.team) if part)

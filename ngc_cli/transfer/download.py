@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError
+from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, TransferIncomplete
 from ngc_cli.events import Progress
 from ngc_cli.transfer.journal import Content, Finished, StateFolder
 from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task, with_retries
@@ -134,12 +134,17 @@ class _Download:
         self.progress.begin("download", sum(file.size_bytes for file in missing), len(missing))
         try:
             self.pool.run(self._tasks(missing))
-            if len(self.report.fetched) + len(self.report.skipped) == len(self.files):
-                self.state.sweep()
         finally:
             self.state.close()
             self.progress.end()
-        return self.report
+        report = self.report
+        if len(report.fetched) + len(report.skipped) == len(self.files):
+            self.state.sweep()
+        elif not (report.failed or self.cancel.is_set()):
+            raise TransferIncomplete(
+                "not every file was fetched, for no known reason", hint="Run the same command again."
+            )
+        return report
 
     def _missing(self) -> list[RemoteFile]:
         """Files that are not on disk as they should be; what is, is skipped without a request."""

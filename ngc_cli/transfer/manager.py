@@ -59,6 +59,7 @@ class Pool:
         self._cancel = cancel
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._source_lock = threading.Lock()
         self._moved_bytes = 0
         self._errors: list[BaseException] = []
 
@@ -108,11 +109,11 @@ class Pool:
     def _work(self, source: Iterator[Task]) -> None:
         buffer = memoryview(bytearray(BUFFER_BYTES))
         while not self.stopping:
-            with self._lock:
-                task = next(source, None)
-            if task is None:
-                return
             try:
+                with self._source_lock:
+                    task = next(source, None)
+                if task is None:
+                    return
                 task(buffer)
             except Cancelled:
                 return

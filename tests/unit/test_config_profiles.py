@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ngc_cli.cli.globals import GlobalFlags
-from ngc_cli.config.profiles import Settings, default_concurrency, parse_url, resolve
+from ngc_cli.config.profiles import Settings, default_concurrency, may_ask, parse_url, resolve
 from ngc_cli.config.store import ConfigFile, save
 from ngc_cli.errors import ConfigError, UsageError
 
@@ -37,7 +37,6 @@ def test_without_anything_a_guest_at_nvidia(home: Path) -> None:
     assert (settings.timeout_s, settings.retries, settings.concurrency) == (30.0, 4, default_concurrency())
     assert settings.sources["format_type"] == "default value"
     assert "api_key" not in settings.sources
-    assert settings.interactive
     assert settings.warnings == ()
 
 
@@ -242,14 +241,18 @@ def test_numbers_and_switches(home: Path) -> None:
         NGC_CLI_MAX_CONCURRENCY="7",
         NGC_CLI_TRANSFER_TIMEOUT="2.5",
         NGC_CLI_PROGRESS_BAR_STYLE="ascii",
-        NGC_CLI_NONINTERACTIVE="1",
         NGC_CLI_EXIT_CODES="compat",
     )
     assert (settings.retries, settings.download_retries, settings.upload_retries) == (4, 4, 0)
     assert (settings.concurrency, settings.timeout_s) == (7, 2.5)
-    assert (settings.progress_style, settings.interactive) == ("ASCII", False)
+    assert settings.progress_style == "ASCII"
     flagged = settle(home, GlobalFlags(retries="2", timeout="9"), NGC_CLI_UPLOAD_RETRIES="0")
     assert (flagged.retries, flagged.upload_retries, flagged.timeout_s) == (2, 2, 9.0)
+
+
+@pytest.mark.parametrize(("value", "allowed"), [("", True), ("0", True), ("1", False), ("yes", False)])
+def test_questions_can_be_forbidden(value: str, allowed: bool) -> None:
+    assert may_ask({"NGC_CLI_NONINTERACTIVE": value}) is allowed
 
 
 def test_certificates(home: Path, tmp_path: Path) -> None:

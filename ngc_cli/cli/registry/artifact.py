@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.lazy import Spelling, Verbs
 from ngc_cli.cli.options import ColumnOpt, FilterArg, LimitOpt, TargetArg, takes
 from ngc_cli.cli.registry.fields import (
     ArtifactOptions,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ngc_cli.records import Artifact
     from ngc_cli.services.artifacts import Kind
 
-OVERVIEW_SPELLINGS = {"--overview-file": "--overview-filename", "--overview": "--overview-filename"}
+OVERVIEW_SPELLINGS = {name: Spelling("--overview-filename") for name in ("--overview-file", "--overview")}
 _STRICT = ("application", "framework", "model_format", "precision", "short_description")
 _RELEASE_TYPES = {
     "BETA": "beta",
@@ -72,7 +72,7 @@ class Family:
     artifact: type[ArtifactOptions]
     version: type[VersionOptions]
     upload: type[VersionOptions]
-    spellings: Mapping[str, str]
+    spellings: Mapping[str, Spelling]
 
 
 def artifact_verbs(family: Family, help: str) -> Verbs:
@@ -169,7 +169,7 @@ def _writing(verbs: Verbs, family: Family) -> None:
             record = artifacts.fill_from(
                 record, artifacts.info(run.api, kind, run.artifact(source, version=False))[1]
             )
-        _tell_unspecified(run, family.artifact, record, strict=strict)
+        _tell_unspecified(run, family.artifact, record, strict=strict or not kind.is_model)
         item = artifacts.create(run.api, kind, ref, record)
         noun = _noun(ctx, kind, kind)
         run.output.show(
@@ -223,23 +223,25 @@ def _writing(verbs: Verbs, family: Family) -> None:
         ] = False,
     ) -> None:
         """Remove one version, or an entry with all its versions."""
-        from ngc_cli.cli.formats import Summary
+        from ngc_cli.cli.formats import Field, Summary
         from ngc_cli.services import artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target)
-        noun = _noun(ctx, kind, kind)
+        actual = artifacts.kind_of(run.api, kind, ref)
+        if actual is not kind and (run.flags.yes or not run.interactive):
+            raise artifacts.wrong_kind(kind, actual, ref)
+        noun = _noun(ctx, kind, actual)
         what = f"{noun} version '{ref}'" if ref.version else f"{noun} '{ref}'"
-        data = {"removed": [] if dry_run else [{"kind": what.partition(" '")[0], "target": str(ref)}]}
         if dry_run:
-            (artifacts.version_info if ref.version else artifacts.info)(run.api, kind, ref)
             run.output.head(f"Would remove {what}.")
         else:
             run.confirm(f"Remove {what}{'' if ref.version else ' with all versions'}?")
-            artifacts.remove(run.api, kind, ref)
+            artifacts.remove(run.api, actual, ref)
             run.output.head(f"Successfully removed {what}.")
         if run.format_type != "ascii":
-            run.output.show(Summary("", (), data))
+            removed = [] if dry_run else [{"kind": what.partition(" '")[0], "target": str(ref)}]
+            run.output.show(Summary("", [Field("removed", str(ref))], {"removed": removed}))
 
 
 def _noun(ctx: typer.Context, kind: Kind, found: Kind) -> str:
@@ -249,7 +251,8 @@ def _noun(ctx: typer.Context, kind: Kind, found: Kind) -> str:
 
 
 def _tell_unspecified(run: Runtime, options: type, record: Artifact, *, strict: bool) -> None:
-    """Say which of the official client's required options are missing; an error with --strict (G-17)."""
+    """Say which of the official client's required options are missing; an error with --strict (G-17), and for
+    model-scripts, which no server takes without (contract/models-and-transfers.md 4)."""
     missing = [
         name
         for name in _STRICT
@@ -259,7 +262,7 @@ def _tell_unspecified(run: Runtime, options: type, record: Artifact, *, strict: 
         return
     names = option_names(options, missing)
     if strict:
-        raise UsageError(f"missing: {names}", hint="Give them, or leave out --strict.")
+        raise UsageError(f"missing: {names}", hint="Give them, or copy them from another one with --from.")
     run.output.note(f"Not specified: {names}. NVIDIA's own service asks for them.")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ngc_cli.cli.lazy import Spelling
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, Family, artifact_verbs
 from ngc_cli.cli.registry.fields import ArtifactOptions, VersionOptions, choice, file_option, text_option
 from ngc_cli.services.artifacts import MODEL
@@ -15,7 +16,7 @@ from ngc_cli.services.artifacts import MODEL
 if TYPE_CHECKING:
     from ngc_cli.records import ArtifactVersion
 
-_NO_KEYS = "keys for encryption belong to NVIDIA's service and have no counterpart here"
+_NO_KEYS = Spelling("", "keys for encryption belong to NVIDIA's service")
 LINK_TYPES = ("NGC", "Github", "Other")
 
 
@@ -67,7 +68,7 @@ verbs = artifact_verbs(
         upload=ModelUploadOptions,
         spellings={
             **OVERVIEW_SPELLINGS,
-            "--credentials-file": "--metrics-file",
+            "--credentials-file": Spelling("--metrics-file"),
             "--encryption-key-id": _NO_KEYS,
             "--encryption-key-description": _NO_KEYS,
         },

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from ngc_cli.cli.lazy import Spelling
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, Family, artifact_verbs
 from ngc_cli.cli.registry.fields import ArtifactOptions, VersionOptions, choice, file_option
 from ngc_cli.services.artifacts import MODEL_SCRIPT
@@ -69,7 +70,10 @@ verbs = artifact_verbs(
         artifact=ModelScriptOptions,
         version=ModelScriptVersionOptions,
         upload=ModelScriptVersionOptions,
-        spellings={**OVERVIEW_SPELLINGS, "--link": "--logo"},
+        spellings={
+            **OVERVIEW_SPELLINGS,
+            "--link": Spelling("--logo", "--link means the logo here; write --logo"),
+        },
     ),
     "Model-scripts and their versions.",
 )

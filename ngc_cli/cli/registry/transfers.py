@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.lazy import Spelling, Verbs
 from ngc_cli.cli.options import DryRunOpt, TargetArg, takes
 from ngc_cli.cli.registry.fields import VersionOptions
 from ngc_cli.cli.runtime import Runtime
@@ -46,7 +46,9 @@ def _uploading(verbs: Verbs, family: Family) -> None:
     kind = family.kind
 
     @verbs.command(
-        "upload-version", aliases=("upload",), spellings={**family.spellings, "--source-path": "--source"}
+        "upload-version",
+        aliases=("upload",),
+        spellings={**family.spellings, "--source-path": Spelling("--source")},
     )
     @takes(version=family.upload, pace=PaceOptions)
     def upload_version(

@@ -25,7 +25,16 @@ from ngc_cli.server.artifacts import (
 )
 from ngc_cli.server.calls import ActionRoute, Call, Endpoint, route
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.kinds import KINDS, Kind, check_members, flag, labels, require_name, require_version
+from ngc_cli.server.kinds import (
+    KINDS,
+    Kind,
+    check_members,
+    flag,
+    labels,
+    merge_details,
+    require_name,
+    require_version,
+)
 from ngc_cli.server.metadata import Artifact, File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import conflict, exists, forbidden, unprocessable
@@ -37,9 +46,7 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
     """A new artifact without versions."""
     body = call.body
     name = require_name(body.get("name"))
-    details = check_members(kind.members, body)
-    if details.get("publicDatasetUsed") == {}:
-        del details["publicDatasetUsed"]
+    details = merge_details({}, check_members(kind.members, body))
     missing = [member for member in kind.required if not details.get(member)]
     if missing:
         raise unprocessable(f"a {kind.noun} needs {', '.join(missing)}")
@@ -74,11 +81,7 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
     """
     artifact = permitted_artifact(kind, call)
     body = call.body
-    details = check_members(kind.members, body)
-    dataset = {**artifact.details.get("publicDatasetUsed", {}), **details.pop("publicDatasetUsed", {})}
-    if dataset:
-        details["publicDatasetUsed"] = dataset
-    artifact.details = {**artifact.details, **details}
+    artifact.details = merge_details(artifact.details, check_members(kind.members, body))
     if body.get("labelsV2") is not None:
         artifact.labels = labels("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
