@@ -159,7 +159,13 @@ class BlobUpload:
         self._mount_from = mount_from
         self._location = location
         self._remember = remember
+        self._offset_before = -1
         self.offset_bytes = 0
+
+    def has_progressed(self) -> bool:
+        """Whether the registry has more of the blob than when this was last asked."""
+        before, self._offset_before = self._offset_before, self.offset_bytes
+        return self.offset_bytes > before
 
     def attempt(self) -> Sent:
         """Bring the blob there; raises NetworkError or ServerError when another attempt may help."""
