@@ -116,6 +116,10 @@ class ApiClient:
 def _json_object(response: requests.Response, method: str, path: str) -> dict[str, Any]:
     """The JSON object of an answer, read to its end; an empty body is an empty object."""
     with response:
+        if 300 <= response.status_code < 400:
+            raise ServerError(
+                f"{method} {path} was answered with a redirect, which is not followed", hint="Check --api-url."
+            )
         try:
             text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:

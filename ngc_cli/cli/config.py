@@ -47,8 +47,8 @@ def set_(
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    for_machines = run.format_type != "ascii"  # asked now: the answers may change it
     _check_options(run, storage, auth_option, name)
+    for_machines = run.format_type != "ascii"  # asked now: the answers may change it
     settings, flags = run.settings, run.flags
     path = _path()
     dialog = Dialog(run, configuration.profile_values(path, settings.profile), check=not no_validate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -42,8 +42,7 @@ class Runtime:
     def __init__(self, flags: GlobalFlags) -> None:
         self.flags = flags
         self.may_create_profile = False
-        if flags.debug:
-            _log_to_stderr()
+        self._stop_logging = _log_to_stderr() if flags.debug else None
 
     @staticmethod
     def of(ctx: typer.Context) -> Runtime:
@@ -270,6 +269,8 @@ class Runtime:
         http = self.__dict__.get("http")
         if http is not None:
             http.close()
+        if self._stop_logging is not None:
+            self._stop_logging()
 
     def _tell_ignored_context(self, org: str, team: str) -> None:
         """Warn when an option names another org or team than the target does; the target wins."""
@@ -278,8 +279,8 @@ class Runtime:
                 self.output.warn(f"{option} {given} is ignored: the target names {named or 'no team'}")
 
 
-def _log_to_stderr() -> None:
-    """Write the debug log to stderr, every line redacted."""
+def _log_to_stderr() -> Callable[[], None]:
+    """Write the debug log to stderr, every line redacted; returns how to stop that."""
     import logging
     import platform
     import sys
@@ -294,6 +295,12 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Redacting("%(asctime)s %(name)s %(message)s"))
     logger = logging.getLogger("ngc_cli")
-    logger.handlers[:] = [handler]
+    logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.debug("ngc %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
+
+    def stop() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+    return stop

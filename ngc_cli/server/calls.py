@@ -210,9 +210,10 @@ StreamEndpoint = Callable[[StreamCall], Coroutine[Any, Any, Response]]
 
 
 class ActionRoute(Route):
-    """A route that says what it is for; made by ``route`` only."""
+    """A route that says what it is for, and what stands before it; made by ``route`` only."""
 
     action: Action
+    gate: Gate
 
 
 def route(
@@ -257,7 +258,7 @@ def route(
         return response
 
     made = ActionRoute(path, handle, methods=list(methods), name=endpoint.__name__)
-    made.action = action
+    made.action, made.gate = action, gate
     return made
 
 

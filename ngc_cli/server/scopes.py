@@ -82,10 +82,11 @@ def may(db: Session, caller: Caller, repository: str, name: str) -> bool:
     org = db.scalar(select(Org).where(Org.name == path.org))
     if org is None:
         return False
-    team = db.scalar(select(Team).where(Team.org_id == org.id, Team.name == path.team)) if path.team else None
-    if path.team and team is None:
-        return False
-    entry = access.answer(caller, _ACTIONS[name], org.id, team.id if team is not None else None)
+    team_id = None
+    if path.team:
+        of_name = select(Team.id).where(Team.org_id == org.id, Team.name == path.team)
+        team_id = db.scalar(of_name) or access.ANY_TEAM
+    entry = access.answer(caller, _ACTIONS[name], org.id, team_id)
     if entry is Answer.YES:
         return True
     found = images.find_repository(db, path)

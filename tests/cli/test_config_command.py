@@ -380,8 +380,9 @@ def test_a_first_profile_of_any_name_is_the_one_in_use(ngc: Ngc, path: Path) -> 
 
 
 def test_a_new_profile_that_is_not_in_use_says_how_to_use_it(ngc: Ngc, path: Path) -> None:
-    store(path, org="x")
-    err = ngc("config", "set", "--name", "lab", "--format_type", "csv")[2]
+    store(path, org="x", format_type="json")
+    code, out, err = ngc("config", "set", "--name", "lab", "--org", "y", "--no-validate")
+    assert (code, out) == (0, ""), "the format of the other profile does not count"
     assert "ngc config use lab" in err
 
 

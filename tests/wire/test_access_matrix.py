@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 from sqlalchemy import select
+from support.distribution import Content, Distribution, image, sha256
 from support.registry import RunningRegistry
 
 from ngc_cli.server import access, admin, app
@@ -51,11 +53,14 @@ RULES_IN_ORG = """
 open           yes   yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     yes     yes
 key            no    yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     yes     no
 self           no    yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     no      no
+pull-key       yes   yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     yes     no
+pull-token     yes   yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     no      no
 link           no    no       no       no        no    no         no       no       no        no        no         no          no      no      no
 search         yes   yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        yes         yes     no      no
 view           no    yes      yes      yes       yes   no         yes      yes      yes       no        yes        no          no      no      no
 create         no    no       yes      yes       yes   no         no       no       no        no        no         no          no      no      no
 delete         no    no       own      yes       yes   no         no       no       no        no        no         no          no      no      no
+delete-image   no    no       yes      yes       yes   no         no       no       no        no        no         no          no      no      no
 view-people    no    yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        no          no      no      no
 manage-teams   no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
 manage-people  no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
@@ -66,13 +71,14 @@ search         yes   yes      yes      yes       yes   yes        yes      yes  
 view           no    no       no       yes       yes   no         yes      yes      yes       no        no         no          no      no      no
 create         no    no       no       yes       yes   no         no       yes      yes       no        no         no          no      no      no
 delete         no    no       no       yes       yes   no         no       own      yes       no        no         no          no      no      no
+delete-image   no    no       no       yes       yes   no         no       yes      yes       no        no         no          no      no      no
 view-people    no    no       no       yes       yes   yes        yes      yes      yes       yes       no         no          no      no      no
 manage-teams   no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
 manage-people  no    no       no       yes       yes   yes        no       no       yes       yes       no         no          no      no      no
 """
 
-# {ORG} stands for the org and for team red of it, {CATALOG} for the same under the addresses that guests use too;
-# {KIND} for models and resources.
+# {ORG} stands for the org and for team red of it, {CATALOG} and {REPOS} for the same under the addresses that guests
+# use too, {IMAGE} for a repository in either; {KIND} for models and resources.
 ROUTES = """
 GET     /token                                          key
 POST    /v3/keys/get-caller-info                        key
@@ -143,6 +149,34 @@ PUT     {ORG}/files/multipart                           create
 POST    {ORG}/files/commit                              create
 GET     /links/content/{sha256}                         link
 PUT     /links/parts/{upload}/{number}                  link
+
+POST    {ORG}/repos                                     create
+GET     {REPOS}/{name}                                  view
+PATCH   {REPOS}/{name}                                  create
+DELETE  {REPOS}/{name}                                  delete-image
+GET     {REPOS}/{name}/images                           view
+GET     {REPOS}/{name}/images/{tag}                     view
+DELETE  {REPOS}/{name}/images/{tag}                     delete-image
+GET     {REPOS}/{name}/tags/{tag}                       view
+PATCH   {REPOS}/{name}/tags/{tag}                       create
+
+GET     /proxy_auth                                     pull-key
+GET     /v2/                                            pull-token
+GET     /v2                                             pull-token
+GET     /v2/_catalog                                    self
+GET     {IMAGE}/tags/list                               view
+GET     {IMAGE}/referrers/{digest}                      view
+GET     {IMAGE}/manifests/{reference}                   view
+PUT     {IMAGE}/manifests/{reference}                   create
+DELETE  {IMAGE}/manifests/{reference}                   delete-image
+GET     {IMAGE}/blobs/{digest}                          view
+DELETE  {IMAGE}/blobs/{digest}                          delete-image
+POST    {IMAGE}/blobs/uploads/                          create
+POST    {IMAGE}/blobs/uploads                           create
+GET     {IMAGE}/blobs/uploads/{upload_id}               create
+PATCH   {IMAGE}/blobs/uploads/{upload_id}               create
+PUT     {IMAGE}/blobs/uploads/{upload_id}               create
+DELETE  {IMAGE}/blobs/uploads/{upload_id}               create
 """
 
 _WORDS = {
@@ -162,6 +196,11 @@ _WORDS = {
         f"/v2/{kind}/{place}" for kind in ("models", "resources") for place in ("{org}", "{org}/{team}")
     ],
     "{KIND}": ["models", "resources"],
+    "{REPOS}": [
+        *(f"/v2/org/{place}/repos" for place in ("{org}", "{org}/team/{team}")),
+        *(f"/v2/repos/{place}" for place in ("{org}", "{org}/{team}")),
+    ],
+    "{IMAGE}": ["/v2/{repository:repository}"],
 }
 
 
@@ -187,11 +226,17 @@ EXPECTED = {
     for method, pattern, rule in (line.split() for line in ROUTES.splitlines() if line.strip())
     for path in _spelt_out(pattern)
 }
+CASES = [
+    (method, path, place)
+    for method, path in sorted(EXPECTED)
+    for place in (("", "red") if "{repository" in path else ("red" if "{team}" in path else "",))
+]
 KINDS_OF_CALLERS = dict(line.split(None, 1) for line in CALLERS.splitlines() if line.strip())
 
 _numbers = itertools.count(1)
 _FILE = b"the file of a version"
 _FILE_SHA256 = hashlib.sha256(_FILE)
+_IMAGE = image("of every test")
 _RESOURCE = {
     "application": "OTHER",
     "trainingFramework": "Other",
@@ -243,6 +288,7 @@ class Caller:
     session: requests.Session
     key: str = ""
     user_id: int | None = None
+    image_token: str = ""
 
 
 @dataclass
@@ -252,6 +298,7 @@ class World:
     registry: RunningRegistry
     org: str
     callers: dict[str, Caller]
+    images: dict[str, Distribution]
 
     def member(self) -> User:
         """A new member of the org and of red."""
@@ -309,7 +356,15 @@ def world(registry: RunningRegistry) -> Iterator[World]:
             row = find_key(db, key)
         token = registry.session().get("/token?service=ngc&", auth=("$oauthtoken", key)).json()["token"]
         callers[name] = Caller(name, registry.session(token), key, row.user_id)
-    world = World(registry, org, callers)
+    repositories = {
+        place: Distribution(registry.url, f"{org}{place and '/red'}/secret", callers["owner"].key)
+        for place in ("", "red")
+    }
+    for repository in repositories.values():
+        repository.push(_IMAGE, "1")
+    for caller in callers.values():
+        caller.image_token = _image_token(registry, caller, repositories.values())
+    world = World(registry, org, callers, repositories)
     owner = callers["owner"].session
     for kind, place in itertools.product(("models", "resources"), ("", "/team/red")):
         for name in ("secret", "public", "unlocked"):
@@ -326,6 +381,25 @@ def world(registry: RunningRegistry) -> Iterator[World]:
     yield world
     for caller in callers.values():
         caller.session.close()
+    for repository in repositories.values():
+        repository.session.close()
+
+
+def _image_token(registry: RunningRegistry, caller: Caller, repositories: Iterable[Distribution]) -> str:
+    """A token of the OCI API with every scope there is, as if it were from when the caller could do everything.
+
+    So it is the role that is tested, never the scope.
+    """
+    everything = [
+        {"type": "repository", "name": repository.repository, "actions": ["pull", "push", "delete"]}
+        for repository in repositories
+    ]
+    everything.append({"type": "registry", "name": "catalog", "actions": ["*"]})
+    claims: dict[str, Any] = {"aud": "registry", "access": everything}
+    if caller.key:
+        with registry.data.database.reading() as db:
+            claims["sub"] = str(find_key(db, caller.key).id)
+    return registry.data.signer.token(claims, -1 if caller.name == "expired" else 3600)
 
 
 def _upload(session: requests.Session, place: str, kind: str, name: str) -> None:
@@ -361,33 +435,91 @@ def _good(response: requests.Response) -> requests.Response:
 # the matrix
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(EXPECTED), ids=" ".join)
-def test_route(world: World, method: str, path: str) -> None:
-    rules = IN_RED if "{team}" in path else IN_ORG
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_route(world: World, case: tuple[str, str, str]) -> None:
+    method, path, team = case
+    rules = IN_RED if team else IN_ORG
     rule = EXPECTED[method, path]
     for caller in world.callers.values():
         entry = rules[rule][caller.name]
         for mine in (True, False) if entry == "own" else (False,):
             allowed = mine if entry == "own" else entry == "yes"
-            answer = _ask(world, caller, method, path, allowed=allowed, mine=mine)
+            if _is_image_path(path):
+                answer = _ask_for_image(world, caller, method, path, team, allowed=allowed)
+            else:
+                answer = _ask(world, caller, method, path, allowed=allowed, mine=mine)
             said = f"{caller.name}: {answer.status_code} {answer.text[:300]}"
             if allowed:
-                assert answer.status_code in _ALLOWED.get("/".join(path.split("/")[-2:]), {200}), said
+                assert answer.status_code in _SUCCESS or (method, path, answer.status_code) in _LET_IN, said
             else:
-                assert answer.status_code == _refusal(caller, rule), said
+                assert answer.status_code == _refusal(caller, rule, path), said
 
 
-# Where being let in does not mean success: nothing is there to be completed, and there are no label sets.
-_ALLOWED = {"files/multipart": {200, 404}, "files/commit": {200, 404}, "labelsets/{name}": {200, 404}}
+_SUCCESS = range(200, 300)
+# Where being let in does not mean success: there are no label sets, and the upload to be completed is not there.
+_LET_IN = {
+    (method, path, 404)
+    for method, path in EXPECTED
+    if path.endswith("/labelsets/{name}") or (method == "PUT" and path.endswith("/files/multipart"))
+}
 
 
-def _refusal(caller: Caller, rule: str) -> int:
+def _is_image_path(path: str) -> bool:
+    return "{repository" in path or path in ("/proxy_auth", "/v2/", "/v2", "/v2/_catalog")
+
+
+def _refusal(caller: Caller, rule: str, path: str) -> int:
     """401 for credentials that are missing or bad, 403 for good ones; guests are shown nothing where they may look."""
     if rule == "link":
         return 403 if caller.name == "guest" else 400
     if caller.name == "guest":
-        return 404 if rule == "view" else 401
+        return 404 if rule == "view" and not _is_image_path(path) else 401
     return 401 if caller.name in ("expired", "revoked") else 403
+
+
+def _ask_for_image(
+    world: World, caller: Caller, method: str, path: str, team: str, *, allowed: bool
+) -> requests.Response:
+    """A request of the OCI API with the caller's token; what it destroys was made for it alone."""
+    if path == "/proxy_auth":
+        auth = ("$oauthtoken", caller.key) if caller.key else None
+        return world.registry.session().get(path, auth=auth)
+    repository = world.images[team]
+    other = _another_manifest()
+    names = {
+        "repository:repository": repository.repository,
+        "digest": _IMAGE.blobs[1].digest,
+        "reference": "1",
+    }
+    options: dict[str, Any] = {}
+    if path.endswith("/referrers/{digest}"):
+        names["digest"] = _IMAGE.digest
+    elif (method, path.rpartition("/")[2]) == ("PUT", "{reference}"):
+        names["reference"] = f"t{next(_numbers)}"
+        options = {"data": other.data, "headers": {"Content-Type": other.media_type}}
+    elif (method, path.rpartition("/")[2]) == ("DELETE", "{reference}") and allowed:
+        assert repository.put_manifest(other).status_code == 201
+        names["reference"] = other.digest
+    elif (method, path.rpartition("/")[2]) == ("DELETE", "{digest}") and allowed:
+        blob = Content(str(next(_numbers)).encode())
+        assert repository.put_blob(blob).status_code == 201
+        names["digest"] = blob.digest
+    elif "{upload_id}" in path:
+        location = repository.start_upload()
+        names["upload_id"] = location.rpartition("/")[2]
+        if method == "PUT":
+            options = {"data": b"", "params": {"digest": sha256(b"")}}
+    for name, value in names.items():
+        path = path.replace("{" + name + "}", value)
+    token = f"Bearer {caller.image_token}"
+    options["headers"] = {**options.get("headers", {}), "Authorization": token}
+    return world.registry.session().request(method, path, **options)
+
+
+def _another_manifest() -> Content:
+    """A manifest of the same blobs as every other."""
+    manifest = {**json.loads(_IMAGE.manifest.data), "annotations": {"number": str(next(_numbers))}}
+    return Content(json.dumps(manifest).encode(), _IMAGE.manifest.media_type)
 
 
 def _ask(
@@ -404,6 +536,7 @@ def _ask(
         "version": "1",
         "path:path": "a.txt",
         "type": "MODEL",
+        "tag": "1",
         "sha256": _FILE_SHA256.hexdigest(),
         "upload": "u",
         "number": 1,
@@ -420,7 +553,18 @@ def _ask(
     if method == "DELETE" and f"/{kind}/" in path:
         owner_id = caller.user_id if mine else world.callers["owner"].user_id
         names["name"] = world.artifact(kind, team, owner_id)
-    if end == "token":
+    if "/repos" in path:
+        options["json"] = {"name": f"new-{number}"} if method == "POST" else {} if method == "PATCH" else None
+        if path.endswith("/tags/{tag}") and method == "PATCH":
+            options["params"] = {"set-latest": "true"}
+        if method == "DELETE" and allowed and end == "{tag}":
+            names["tag"] = f"t{number}"
+            assert world.images[team].put_manifest(_another_manifest(), names["tag"]).status_code == 201
+        elif method == "DELETE" and allowed:
+            names["name"] = f"new-{number}"
+            place = f"/v2/org/{world.org}{team and '/team/red'}/repos"
+            _good(world.callers["owner"].session.post(place, json={"name": names["name"]}))
+    elif end == "token":
         headers = {
             "Authorization": f"Basic {base64.b64encode(f'$oauthtoken:{caller.key}'.encode()).decode()}"
         }
@@ -502,6 +646,28 @@ def test_only_administrators_make_things_public(world: World) -> None:
             path = f"/v2/org/{world.org}{place}/models/{world.artifact('models', place and 'red', None)}"
             answer = caller.session.patch(path, json={"isPublic": True})
             assert (answer.status_code == 200) is (name in allowed), (name, place, answer.text)
+
+
+@pytest.mark.parametrize("team", ["", "red"])
+def test_a_token_for_images_has_the_scopes_of_the_role(world: World, team: str) -> None:
+    rules = IN_RED if team else IN_ORG
+    for name, caller in world.callers.items():
+        if name == "revoked":
+            continue
+        seen = Distribution(world.registry.url, world.images[team].repository, caller.key or None)
+        token = seen.token(seen.scope)
+        claims = world.registry.data.signer.claims(token)
+        assert claims is not None
+        entries: list[dict[str, Any]] = claims["access"]
+        granted = {action for entry in entries for action in entry["actions"]}
+        now = "owner" if name == "expired" else name  # its key is as good as ever
+        expected = {
+            action
+            for action, rule in (("pull", "view"), ("push", "create"), ("delete", "delete-image"))
+            if rules[rule][now] == "yes"
+        }
+        assert granted == expected, name
+        seen.session.close()
 
 
 def test_a_token_dies_with_the_membership_and_with_the_key(world: World) -> None:
