@@ -246,6 +246,11 @@ class ImageRepository:
     tags: tuple[str, ...] | None = None
     shared_with_orgs: tuple[str, ...] | None = None
     shared_with_teams: tuple[str, ...] | None = None
+    has_signed_tag: bool | None = None
+    access_type: str | None = None
+    product_names: tuple[str, ...] | None = None
+    policy_labels: tuple[str, ...] | None = None
+    created_date: str | None = None
     updated_date: str | None = None
 
 

@@ -104,7 +104,6 @@ def found_artifact(hit: Mapping[str, Any], names: Names) -> Artifact:
         **_common(hit),
         "orgName": hit.get("orgName"),
         "teamName": hit.get("teamName"),
-        "createdDate": hit.get("dateCreated"),
         "canGuestDownload": hit.get("guestAccess"),
         "modelFormat": attributes.get("format"),
     }
@@ -148,6 +147,7 @@ def _common(hit: Mapping[str, Any]) -> dict[str, Any]:
         "displayName": hit.get("displayName"),
         "isPublic": hit.get("isPublic"),
         "shortDescription": hit.get("description"),
+        "createdDate": hit.get("dateCreated"),
         "updatedDate": hit.get("dateModified"),
         "labels": labels if isinstance(groups, list) else None,
     }

@@ -220,9 +220,7 @@ class RegistryLogin:
             message = f"{host} gives nothing to guests here: {error.message}"
             hint = "Set an API key with 'ngc config set'."
         kind = type(error) if self._key else NotAuthenticated
-        return kind(
-            message, hint=hint, status=error.status, request_id=error.request_id, request=error.request
-        )
+        return kind.like(error, message, hint=hint)
 
 
 class RegistryAuth:

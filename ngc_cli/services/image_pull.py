@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PullRequest:
-    """What to pull, for which platform (None: this machine's), and where to (None: the daemon, else a layout)."""
+    """What to pull, for which platform (empty: this machine's), and where to (None: the daemon, else a layout)."""
 
     ref: ImageRef
-    platform: Platform | None = None
+    platform: str = ""
     all_platforms: bool = False
     output: Place | None = None
     pace: Pace = field(default_factory=Pace)
@@ -157,8 +157,8 @@ class _Pull:
         """The platform to look for; None for all."""
         if self.request.all_platforms:
             return None
-        if self.request.platform is not None:
-            return self.request.platform
+        if self.request.platform:
+            return Platform.parse(self.request.platform)
         return Platform.parse(self.daemon.version().platform) if self.daemon is not None else this_machine()
 
     def _find(self) -> tuple[ImageRef, RemoteImage]:
@@ -196,7 +196,7 @@ class _Pull:
         found, wanted = self.image.platform, self.platform
         if found is None or wanted is None or found.is_unknown or wanted.rank(found) is not None:
             return
-        if self.request.platform is not None:
+        if self.request.platform:
             raise NotFound(
                 f"{self.name} is for {found} and not for {wanted}", hint=f"Use --platform {found}."
             )
@@ -313,7 +313,7 @@ class _Pull:
         """The daemon's own pull, by digest so that it is the image that was found; then the tag."""
         repository = self.clients.full_name(self.ref)
         events = DaemonProgress(self.progress, self.cancel)
-        platform = str(self.platform) if self.request.platform is not None else ""
+        platform = str(self.platform) if self.request.platform else ""
         self.progress.begin("download", self.image.size_bytes, len(self.image.blobs) - len(self.image.small))
         try:
             digest = self.image.named.digest

@@ -18,10 +18,12 @@ from ngc_cli.errors import NgcError, NotFound
 from ngc_cli.oci import archive as archives
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci import layout as layouts
+from ngc_cli.oci import manifest
 from ngc_cli.oci.archive import Archive
 from ngc_cli.oci.copy import CHUNK_BYTES, BlobUpload, Sent, push_manifests
 from ngc_cli.oci.descriptor import Descriptor
 from ngc_cli.oci.layout import FULL_NAME, Content, Layout, Section
+from ngc_cli.oci.manifest import Manifest
 from ngc_cli.refs import ImageRef
 from ngc_cli.services import images
 from ngc_cli.services.artifacts import LabelEdit
@@ -260,9 +262,8 @@ class _Push:
         root, content = self.clients.registry.repository(self.ref.path).manifest(
             events.digest or self.ref.tag
         )
-        item = layouts.manifest.parse(content, root.media_type)
-        blobs = getattr(item, "blobs", ())
-        return self._outcome(root, blobs, events.bytes_moved)
+        item = manifest.parse(content, root.media_type)
+        return self._outcome(root, item.blobs if isinstance(item, Manifest) else (), events.bytes_moved)
 
     def _check_may_push(self) -> None:
         """Ask before much work whether the registry would take anything at all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import Forbidden, NgcError, NotFound
@@ -14,8 +14,8 @@ from ngc_cli.refs import ImageRef
 from ngc_cli.transfer.manager import Cancelled
 
 if TYPE_CHECKING:
+    from ngc_cli.api.client import ApiClient
     from ngc_cli.api.images import ImageApi
-    from ngc_cli.config.secrets import Secret
     from ngc_cli.events import Progress
     from ngc_cli.oci.registry import Registry, Repository
 
@@ -24,11 +24,11 @@ _TAGS_LOOKED_AT = 1000
 
 @dataclass(frozen=True)
 class ImageClients:
-    """The NGC API and the registry of a command, its key (None for a guest), and the process environment."""
+    """The NGC API and the registry of a command, its key (empty for a guest), and the process environment."""
 
     api: ImageApi
     registry: Registry
-    key: Secret | None
+    key: str = field(repr=False)
     environ: Mapping[str, str]
 
     def full_name(self, ref: ImageRef) -> str:
@@ -37,11 +37,29 @@ class ImageClients:
 
     def daemon_login(self, daemon: Daemon) -> Login | None:
         """What the daemon needs to log in; raises NgcError when the key would travel in the clear."""
-        if self.key is None:
+        if not self.key:
             return None
         if not daemon.is_private:
             raise NgcError(f"the key is not handed to {daemon.address}, which is reached without TLS")
-        return Login(USERNAME, self.key.reveal(), self.registry.host)
+        return Login(USERNAME, self.key, self.registry.host)
+
+
+def connect(
+    client: ApiClient,
+    *,
+    registry_url: str,
+    auth_url: str,
+    key: str,
+    environ: Mapping[str, str],
+    on_warning: Callable[[str], None],
+) -> ImageClients:
+    """The clients of a command; ``on_warning`` gets what the registry wants the user to know."""
+    from ngc_cli.api.images import ImageApi
+    from ngc_cli.oci.challenge import RegistryLogin
+    from ngc_cli.oci.registry import Registry
+
+    login = RegistryLogin(client.http, registry_url, key, auth_url=auth_url)
+    return ImageClients(ImageApi(client), Registry(client.http, login, on_warning), key, environ)
 
 
 @dataclass(frozen=True)
