@@ -7,7 +7,9 @@ Source of the codes: contract/cli-surface.md section 1.6.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+Error = TypeVar("Error", bound="NgcError")
 
 
 class ExitCode(IntEnum):
@@ -52,6 +54,13 @@ class NgcError(Exception):
         self.status = status
         self.request_id = request_id
         self.request = request
+
+    @classmethod
+    def like(cls: type[Error], error: NgcError, message: str, *, hint: str = "") -> Error:
+        """This kind of error in these words, with the facts of HTTP from another one."""
+        return cls(
+            message, hint=hint, status=error.status, request_id=error.request_id, request=error.request
+        )
 
 
 class UsageError(NgcError):
