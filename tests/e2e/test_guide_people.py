@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from support.program import Ngc
+from support.program import BIN, Ngc
 from support.registry import RunningRegistry
+from support.terminal import Terminal
 
 INVITE = 'ngc org add-user jsmith@example.com "John Smith"'
 ADD_TEAM = 'ngc org add-team team_a "Team A"'
@@ -83,6 +84,25 @@ def test_a_new_user_is_invited_to_a_team_as_its_admin(local_ngc: Ngc) -> None:
     assert added.startswith("Added mary@example.com to team team-a of org nvidia as [REGISTRY_USER].\n")
     john.run("ngc team add-user new@example.com New --team team-a", code=11)
     john.run('ngc org add-team team_b "Team B"', code=11)
+
+
+def test_a_removal_asks_at_a_terminal(registry: RunningRegistry, make_ngc: Callable[..., Ngc]) -> None:
+    org = registry.org()
+    registry.team(org, "red")
+    key = registry.key(org=org, role="ORG_OWNER")
+    ngc = make_ngc(registry, key, NGC_CLI_ORG=org)
+    command = [str(BIN / "ngc"), "org", "remove-team", "red"]
+    asked = Terminal(command, ngc.variables())
+    for answer in ("perhaps", "n"):
+        asked.expect(f"Remove team red from org {org}? [y/n]")
+        asked.type(answer)
+    assert asked.finish() == 18
+    asked = Terminal(command, ngc.variables())
+    asked.expect("[y/n]")
+    asked.type("y")
+    assert asked.finish() == 0
+    assert f"Removed team red from org {org}." in asked.seen
+    assert ngc.json("team list") == []
 
 
 @pytest.mark.parametrize(
