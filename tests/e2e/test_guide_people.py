@@ -86,6 +86,11 @@ def test_a_new_user_is_invited_to_a_team_as_its_admin(local_ngc: Ngc) -> None:
     john.run('ngc org add-team team_b "Team B"', code=11)
 
 
+def test_another_team_as_in_3_3(local_ngc: Ngc) -> None:
+    local_ngc.run('ngc org add-team team_B "Team B"')
+    assert "Repository" in local_ngc.run("ngc registry image list --team team_B").stdout
+
+
 def test_a_removal_asks_at_a_terminal(registry: RunningRegistry, make_ngc: Callable[..., Ngc]) -> None:
     org = registry.org()
     registry.team(org, "red")
