@@ -68,7 +68,7 @@ def test_what_is_pushed_comes_back_byte_for_byte(
         "tag": "1.0",
         "digest": root.digest,
         "media_type": root.media_type,
-        "layers": 6,
+        "layers": 4,
         "size_bytes": data["size_bytes"],
         "bytes_downloaded": data["size_bytes"],
         "output": f"oci:{Path('out').absolute()}",
