@@ -21,7 +21,7 @@ from ngc_cli.errors import (
     TransferTerminated,
     UsageError,
 )
-from ngc_cli.refs import ArtifactRef, ImageRef, has_wildcard
+from ngc_cli.refs import ArtifactRef, ImageRef
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +186,7 @@ class Runtime:
                 f"'{text}' is not in the registry {host}",
                 hint="Choose another registry with NGC_CLI_REGISTRY_SERVICE_URL or a profile of its own.",
             )
-        if has_wildcard(ref.path) and not pattern:
+        if ref.has_wildcard and not pattern:
             raise UsageError(f"'{text}' has wildcards", hint="Name one image; 'list' takes wildcards.")
         if tag and not ref.tag:
             raise UsageError(f"'{text}' names no tag", hint=f"Write {ref.path}:TAG.")

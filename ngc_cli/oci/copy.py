@@ -16,7 +16,7 @@ from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcErro
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import IMAGE_CONFIG_TYPES, Descriptor, InvalidContent, Platform
 from ngc_cli.oci.layout import INDEX_DEPTH_MAX, Content, Layout, Section, read_content
-from ngc_cli.oci.manifest import Index, Manifest, unique
+from ngc_cli.oci.manifest import Index, Manifest, layers_of, unique
 from ngc_cli.oci.registry import Repository, Session
 
 CHUNK_BYTES = 64 * 1024 * 1024
@@ -42,6 +42,11 @@ class RemoteImage:
     def size_bytes(self) -> int:
         """All blobs, each once."""
         return sum(item.size_bytes for item in self.blobs)
+
+    @property
+    def layers(self) -> list[Descriptor]:
+        """The layers of all manifests, each once."""
+        return layers_of(manifest.parse(content, item.media_type) for item, content in self.manifests)
 
 
 def resolve(repository: Repository, reference: str, platform: Platform | None) -> RemoteImage:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
@@ -26,7 +27,7 @@ _ANSWER_TIMEOUT_S = 60.0
 _WORK_TIMEOUT_S = 1800.0  # a daemon says nothing while it unpacks a layer of many GB
 _LINE_MAX_BYTES = 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
-_API = "/v1.40"
+_API = (1, 40)
 
 
 class DaemonError(NgcError):
@@ -75,9 +76,24 @@ class Daemon:
         parts = urlsplit(self.address)
         return parts.scheme == "unix" or _uses_tls(self._environ) or is_loopback(parts.hostname or "")
 
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        with self._connected(_ANSWER_TIMEOUT_S) as connection:
+            connection.request("GET", "/version")
+            return self._object(self._answer(connection))
+
+    @property
+    def _api(self) -> str:
+        """The version of the API to speak: the one this was written for, or the oldest that is still spoken."""
+        oldest = str(self._facts.get("MinAPIVersion") or "")
+        major, _, minor = oldest.partition(".")
+        if major.isdecimal() and minor.isdecimal():
+            return "/v{}.{}".format(*max(_API, (int(major), int(minor))))
+        return "/v{}.{}".format(*_API)
+
     def version(self) -> DaemonVersion:
         """Name, version and platform; raises DaemonError when it does not answer."""
-        value = self._json("GET", "/version", versioned=False)
+        value = self._facts
         components = value.get("Components") or [{}]
         name = (
             "Podman"
@@ -118,8 +134,9 @@ class Daemon:
 
     def load(self, write: Callable[[Any], None]) -> None:
         """Hand the daemon an archive; ``write`` gets a file to write it to."""
+        api = self._api
         with self._connected(_WORK_TIMEOUT_S) as connection:
-            connection.putrequest("POST", f"{_API}/images/load?quiet=1")
+            connection.putrequest("POST", f"{api}/images/load?quiet=1")
             connection.putheader("Content-Type", "application/x-tar")
             connection.putheader("Transfer-Encoding", "chunked")
             connection.endheaders()
@@ -151,12 +168,15 @@ class Daemon:
                 _raise_error(event)
                 on_event(event)
 
-    def _json(self, method: str, path: str, *, versioned: bool = True) -> dict[str, Any]:
-        with self._request(method, path, versioned=versioned) as answer:
-            try:
-                value = json.loads(answer.read(_LINE_MAX_BYTES * 16))
-            except ValueError as error:
-                raise DaemonError(f"the daemon at {self.address} does not speak Docker's language") from error
+    def _json(self, method: str, path: str) -> dict[str, Any]:
+        with self._request(method, path) as answer:
+            return self._object(answer)
+
+    def _object(self, answer: http.client.HTTPResponse) -> dict[str, Any]:
+        try:
+            value = json.loads(answer.read(_LINE_MAX_BYTES * 16))
+        except ValueError as error:
+            raise DaemonError(f"the daemon at {self.address} does not speak Docker's language") from error
         return value if isinstance(value, dict) else {}
 
     @contextmanager
@@ -167,10 +187,10 @@ class Daemon:
         headers: Mapping[str, str] | None = None,
         *,
         timeout_s: float = _ANSWER_TIMEOUT_S,
-        versioned: bool = True,
     ) -> Iterator[http.client.HTTPResponse]:
+        api = self._api
         with self._connected(timeout_s) as connection:
-            connection.request(method, f"{_API if versioned else ''}{path}", headers=dict(headers or {}))
+            connection.request(method, f"{api}{path}", headers=dict(headers or {}))
             yield self._answer(connection)
 
     def _answer(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:

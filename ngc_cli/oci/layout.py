@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -183,6 +184,14 @@ def reachable(content: Content, root: Descriptor) -> list[Descriptor]:
 
     visit(root, 0)
     return list(found.values())
+
+
+def layers_in(content: Content, parts: Iterable[Descriptor]) -> list[Descriptor]:
+    """The layers among the parts that ``reachable`` found."""
+    manifests = (item for item in parts if item.is_manifest)
+    return manifest.layers_of(
+        manifest.parse(read_content(content, item), item.media_type) for item in manifests
+    )
 
 
 def find(content: Content, name: str = "") -> Descriptor:

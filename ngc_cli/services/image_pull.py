@@ -122,7 +122,7 @@ class _Pull:
             digest=image.root.digest,
             media_type=image.root.media_type,
             platform=str(image.platform or ""),
-            layers=len(image.blobs) - len(image.small),
+            layers=len(image.layers),
             size_bytes=image.size_bytes,
             bytes_moved=moved_bytes,
             place=str(self.place),
@@ -314,7 +314,7 @@ class _Pull:
         repository = self.clients.full_name(self.ref)
         events = DaemonProgress(self.progress, self.cancel)
         platform = str(self.platform) if self.request.platform else ""
-        self.progress.begin("download", self.image.size_bytes, len(self.image.blobs) - len(self.image.small))
+        self.progress.begin("download", self.image.size_bytes, len(self.image.layers))
         try:
             digest = self.image.named.digest
             daemon.pull(repository, digest, self.clients.daemon_login(daemon), platform, events)

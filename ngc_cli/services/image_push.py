@@ -123,14 +123,14 @@ class _Push:
         """What is missing at the registry."""
         if self.daemon is not None:
             image_id = self._local_name(self.daemon)[1]
-            return PushPlan(self._outcome(Descriptor("", image_id, 0), (), 0), 0)
+            return PushPlan(self._outcome(Descriptor("", image_id, 0), (), 0, 0), 0)
         with self._opened() as (content, root):
-            blobs = [
-                item for item in layouts.reachable(content, root) if not (item.is_manifest or item.is_index)
-            ]
+            parts = layouts.reachable(content, root)
+            blobs = [item for item in parts if not (item.is_manifest or item.is_index)]
+            layers = len(layouts.layers_in(content, parts))
             repository = self.clients.registry.repository(self.ref.path)
             missing = [item for item in blobs if not self._is_there(repository, item)]
-            return PushPlan(self._outcome(root, blobs, 0), sum(item.size_bytes for item in missing))
+            return PushPlan(self._outcome(root, blobs, layers, 0), sum(item.size_bytes for item in missing))
 
     @staticmethod
     def _is_there(repository: Any, item: Descriptor) -> bool:
@@ -139,14 +139,16 @@ class _Push:
         except NotFound:
             return False
 
-    def _outcome(self, root: Descriptor, blobs: Sequence[Descriptor], moved_bytes: int) -> ImageOutcome:
+    def _outcome(
+        self, root: Descriptor, blobs: Sequence[Descriptor], layers: int, moved_bytes: int
+    ) -> ImageOutcome:
         return ImageOutcome(
             image=self.name,
             tag=self.ref.tag,
             digest=root.digest,
             media_type=root.media_type,
             platform=str(root.platform or ""),
-            layers=sum("config" not in item.media_type for item in blobs),
+            layers=layers,
             size_bytes=sum(item.size_bytes for item in blobs),
             bytes_moved=moved_bytes,
             place=str(self.place),
@@ -263,7 +265,8 @@ class _Push:
             events.digest or self.ref.tag
         )
         item = manifest.parse(content, root.media_type)
-        return self._outcome(root, item.blobs if isinstance(item, Manifest) else (), events.bytes_moved)
+        blobs, layers = (item.blobs, item.layers) if isinstance(item, Manifest) else ((), ())
+        return self._outcome(root, blobs, len(layers), events.bytes_moved)
 
     def _check_may_push(self) -> None:
         """Ask before much work whether the registry would take anything at all."""
@@ -319,7 +322,7 @@ class _Push:
         if self.cancel.is_set():
             raise Cancelled("the push was interrupted")
         push_manifests(repository, content, parts, root, self.ref.tag)
-        return self._outcome(root, blobs, self.sent_bytes)
+        return self._outcome(root, blobs, len(layouts.layers_in(content, parts)), self.sent_bytes)
 
     def _mountable(self, root: Descriptor) -> str:
         """The repository of this registry that the image was pulled from, if it is another one."""

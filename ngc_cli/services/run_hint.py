@@ -40,13 +40,14 @@ def run_hint(place: Place, image: str, tag: str, environ: Mapping[str, str]) -> 
     singularity = next((name for name in programs if _has(name, environ)), "")
     if daemon is not None and place.kind not in (OCI, OCI_ARCHIVE if singularity else ""):
         loaded = _with_daemon(daemon, image, environ)
-        program = loaded.command.split()[0].replace("nvidia-docker", "docker")
-        file = shlex.quote(str(place.path.absolute()))
-        return RunHint(f"{program} load -i {file} && {loaded.command}", loaded.note)
+        if loaded.command:
+            program = "podman" if loaded.command.startswith("podman") else "docker"
+            file = shlex.quote(str(place.path.absolute()))
+            return RunHint(f"{program} load -i {file} && {loaded.command}", loaded.note)
     if singularity:
         return RunHint(f"{singularity} run --nv {shlex.quote(location)}")
     if _has("podman", environ):
-        return RunHint(f"{_PODMAN_GPUS} {_OPTIONS} {shlex.quote(location)}")
+        return RunHint(f"{_PODMAN_GPUS} {_OPTIONS} {shlex.quote(location)}", _toolkit_note(environ))
     return RunHint("")
 
 
@@ -57,8 +58,7 @@ def _with_daemon(daemon: daemons.Daemon, image: str, environ: Mapping[str, str])
         runtimes, default = daemon.runtimes()
     except NgcError:
         return RunHint("")
-    has_toolkit = "nvidia" in runtimes or any(_has(name, environ) for name in _TOOLKIT)
-    note = "" if has_toolkit else "GPUs need NVIDIA's container toolkit, which was not found on this machine."
+    note = "" if "nvidia" in runtimes else _toolkit_note(environ)
     if version.name == "Podman":
         command = _PODMAN_GPUS
     elif version.release >= _NATIVE_GPU_RELEASE:
@@ -72,6 +72,12 @@ def _with_daemon(daemon: daemons.Daemon, image: str, environ: Mapping[str, str])
     else:
         command = "docker run"
     return RunHint(f"{command} {_OPTIONS} {image}", note)
+
+
+def _toolkit_note(environ: Mapping[str, str]) -> str:
+    if any(_has(name, environ) for name in _TOOLKIT):
+        return ""
+    return "GPUs need NVIDIA's container toolkit, which was not found on this machine."
 
 
 def _daemon(environ: Mapping[str, str]) -> daemons.Daemon | None:

@@ -75,6 +75,7 @@ def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
     with socketserver.ThreadingUnixStreamServer(state.path, handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
+        state.answer("GET /version", {"Version": "20.10.24", "MinAPIVersion": "1.12"})
         yield state
         server.shutdown()
         thread.join()
@@ -86,6 +87,9 @@ def test_version_and_runtimes_are_read(fake: FakeDaemon) -> None:
     version = fake.daemon.version()
     assert (version.name, version.release, version.platform) == ("Docker", (20, 10, 24), "linux/amd64")
     assert fake.daemon.runtimes() == (frozenset({"runc", "nvidia"}), "runc")
+    fake.answer("GET /version", {"Version": "29.0.0", "MinAPIVersion": "1.44"})
+    fake.answer("GET /v1.44/info", {"Runtimes": {"runc": {}}})
+    assert fake.daemon.runtimes() == (frozenset({"runc"}), "")
     fake.answer("GET /version", PODMAN)
     assert fake.daemon.version().name == "Podman"
 
@@ -99,7 +103,7 @@ def test_a_pull_hands_over_the_login_and_tells_events(fake: FakeDaemon) -> None:
     login = Login("$oauthtoken", "key-1", "nvcr.io")
     fake.daemon.pull("nvcr.io/org/net", "1", login, "linux/arm64", seen.append)
     assert seen == lines
-    sent = json.loads(base64.urlsafe_b64decode(fake.requests[0][1]["X-Registry-Auth"]))
+    sent = json.loads(base64.urlsafe_b64decode(fake.requests[1][1]["X-Registry-Auth"]))
     assert sent == {"username": "$oauthtoken", "password": "key-1", "serveraddress": "nvcr.io"}
 
 
@@ -110,7 +114,7 @@ def test_an_error_among_the_events_or_as_a_status_is_told_in_the_daemons_words(f
     )
     with pytest.raises(DaemonError, match="denied: no"):
         fake.daemon.push("nvcr.io/org/net", "1", None, lambda event: None)
-    assert fake.requests[0][1]["X-Registry-Auth"] == base64.b64encode(b"{}").decode()
+    assert fake.requests[1][1]["X-Registry-Auth"] == base64.b64encode(b"{}").decode()
     fake.answer(request, {"message": "broken"}, status=500)
     with pytest.raises(DaemonError, match="the daemon says: broken"):
         fake.daemon.push("nvcr.io/org/net", "1", None, lambda event: None)
@@ -189,7 +193,8 @@ def test_a_key_is_handed_only_to_a_daemon_nobody_listens_to(
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda fake: None, lambda fake: fake.answers.update({"GET /version": (200, b"<html>")})]
+    "answer",
+    [lambda fake: fake.answers.clear(), lambda fake: fake.answers.update({"GET /version": (200, b"<html>")})],
 )
 def test_something_else_on_the_socket_is_no_daemon(
     fake: FakeDaemon, answer: Callable[[FakeDaemon], None]
