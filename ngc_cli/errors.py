@@ -7,7 +7,9 @@ Source of the codes: contract/cli-surface.md section 1.6.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+Error = TypeVar("Error", bound="NgcError")
 
 
 class ExitCode(IntEnum):
@@ -35,11 +37,13 @@ class ExitCode(IntEnum):
 class NgcError(Exception):
     """What happened, to what and why (``message``), and what to type next (``hint``).
 
-    ``status``, ``request_id`` and ``request`` (method and redacted URL) are set when the error came over HTTP.
+    ``status``, ``request_id`` and ``request`` (method and redacted URL) are set when the error came over HTTP, and
+    ``retry_after_s`` when the server said how long to wait before the next try.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
     code: ClassVar[str] = "error"
+    retry_after_s: float = 0.0
 
     def __init__(
         self, message: str, *, hint: str = "", status: int = 0, request_id: str = "", request: str = ""
@@ -50,6 +54,13 @@ class NgcError(Exception):
         self.status = status
         self.request_id = request_id
         self.request = request
+
+    @classmethod
+    def like(cls: type[Error], error: NgcError, message: str, *, hint: str = "") -> Error:
+        """This kind of error in these words, with the facts of HTTP from another one."""
+        return cls(
+            message, hint=hint, status=error.status, request_id=error.request_id, request=error.request
+        )
 
 
 class UsageError(NgcError):

@@ -246,6 +246,11 @@ class ImageRepository:
     tags: tuple[str, ...] | None = None
     shared_with_orgs: tuple[str, ...] | None = None
     shared_with_teams: tuple[str, ...] | None = None
+    has_signed_tag: bool | None = None
+    access_type: str | None = None
+    product_names: tuple[str, ...] | None = None
+    policy_labels: tuple[str, ...] | None = None
+    created_date: str | None = None
     updated_date: str | None = None
 
 
@@ -263,3 +268,29 @@ class ImageTag:
     updated_date: str | None = None
     user: str | None = None
     architecture_variants: tuple[ArchitectureVariant, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BlobSum:
+    """A layer of an image as the manifest view names it."""
+
+    blob_sum: str
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """A step of an image's build; ``v1_compatibility`` is a JSON text."""
+
+    v1_compatibility: str = _named("v1Compatibility", "")
+
+
+@dataclass(frozen=True)
+class ImageManifest:
+    """What the NGC API says of an image's content, in the shape of a Docker schema 1 manifest: newest layer first."""
+
+    name: str | None = None
+    tag: str | None = None
+    schema_version: int | None = None
+    architecture: str | None = None
+    fs_layers: tuple[BlobSum, ...] | None = None
+    history: tuple[BuildStep, ...] | None = None

@@ -5,12 +5,12 @@ Source: contract/models-and-transfers.md sections 1.5, 2, 5 and 6.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ngc_cli.api.client import SLOW_CALL_S, ApiClient, path_of
+from ngc_cli.api.client import SLOW_CALL_S, ApiClient, org_segments, path_of
+from ngc_cli.api.search import search
 from ngc_cli.api.wire import (
     Names,
     artifact,
@@ -19,7 +19,7 @@ from ngc_cli.api.wire import (
     encode,
     encode_artifact,
     file_entry,
-    found_artifacts,
+    found_artifact,
     hex_digest,
 )
 from ngc_cli.errors import NotAuthenticated, NotFound, ServerError
@@ -27,23 +27,6 @@ from ngc_cli.http.auth import Scope
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef
 
-_SEARCH_FIELDS = [
-    "attributes",
-    "createdBy",
-    "dateCreated",
-    "dateModified",
-    "description",
-    "displayName",
-    "guestAccess",
-    "isPublic",
-    "labels",
-    "latestVersionId",
-    "name",
-    "orgName",
-    "sharedWithOrgs",
-    "sharedWithTeams",
-    "teamName",
-]
 _HASHES_PER_CALL = 100
 _FILES_PER_COMMIT = 4000
 SERVICE_PART_BYTES = 500_000_000
@@ -108,47 +91,9 @@ class ArtifactApi:
     def search(
         self, pattern: str, org: str, team: str, filters: Sequence[tuple[str, str | bool]] = ()
     ) -> Iterator[Artifact]:
-        """Artifacts whose ``org/[team/]name`` matches the pattern: the public ones, then the org's.
-
-        Yields each artifact once; pages are fetched when they are asked for.
-        """
-        scopes: list[tuple[str, ...]] = [("catalog",)]
-        if not self._client.credentials.is_guest:
-            if org:
-                scopes.append(("org", org, "team", team) if team else ("org", org))
-            scopes.append(("subscriber", "catalog"))
-        seen: set[str] = set()
-        for scope in scopes:
-            for item in self._search_in(
-                scope, pattern, filters, Scope(org, team) if scope[0] == "org" else Scope()
-            ):
-                path = "/".join(part for part in (item.org_name, item.team_name, item.name) if part)
-                if path not in seen:
-                    seen.add(path)
-                    yield item
-
-    def _search_in(
-        self, segments: Sequence[str], pattern: str, filters: Sequence[tuple[str, str | bool]], scope: Scope
-    ) -> Iterator[Artifact]:
-        path = path_of("v2", "search", *segments, "resources", self._names.search_type)
-        page = 0
-        while True:
-            query = {
-                "fields": _SEARCH_FIELDS,
-                "filters": [{"field": name, "value": value} for name, value in filters],
-                "orderBy": [{"field": "score", "value": "ASC"}],
-                "page": page,
-                "pageSize": 100,
-                "query": f"resourceId:{pattern or '*'}",
-                "queryFields": ["name", "displayName", "description", "all"],
-            }
-            answer = self._client.call(
-                "GET", path, params={"q": json.dumps(query)}, scope=scope, expect=(403, 404)
-            )
-            yield from found_artifacts(answer, self._names)
-            page += 1
-            if page >= int(answer.get("resultPageTotal") or 0):
-                return
+        """Artifacts whose ``org/[team/]name`` matches the pattern; pages are fetched when they are asked for."""
+        for hit in search(self._client, self._names.search_type, pattern, org, team, filters):
+            yield found_artifact(hit, self._names)
 
     # versions
 
@@ -354,7 +299,7 @@ class ArtifactApi:
 
     @staticmethod
     def _org_path(ref: ArtifactRef) -> tuple[str, ...]:
-        return ("v2", "org", ref.org, "team", ref.team) if ref.team else ("v2", "org", ref.org)
+        return org_segments(ref.org, ref.team)
 
     def _path(self, ref: ArtifactRef, *rest: str) -> str:
         """Path of an artifact or of what lies below it; guests use the public form (contract 1.5)."""

@@ -28,6 +28,11 @@ def path_of(*segments: str) -> str:
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
+def org_segments(org: str, team: str) -> tuple[str, ...]:
+    """The first segments of paths in an org, or in a team of it."""
+    return ("v2", "org", org, "team", team) if team else ("v2", "org", org)
+
+
 class ApiClient:
     """Sends JSON to one API and returns its JSON objects, as the given identity."""
 

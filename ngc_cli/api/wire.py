@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ngc_cli.errors import ServerError
-from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, as_json, json_name
+from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, ImageRepository, as_json, json_name
 
 Record = TypeVar("Record")
 
@@ -79,11 +79,6 @@ def artifact_version(value: Any) -> ArtifactVersion:
     return decode(ArtifactVersion, value)
 
 
-def found_artifacts(answer: Mapping[str, Any], names: Names) -> list[Artifact]:
-    """The artifacts of a search answer, groups of other kinds left out (contract 2.6)."""
-    return [_found(item, names) for item in search_hits(answer, names.search_type)]
-
-
 def search_hits(answer: Mapping[str, Any], search_type: str) -> list[dict[str, Any]]:
     """The resource objects of a search answer that are of this type."""
     groups = answer.get("results")
@@ -96,30 +91,66 @@ def search_hits(answer: Mapping[str, Any], search_type: str) -> list[dict[str, A
     ]
 
 
-def _found(hit: Mapping[str, Any], names: Names) -> Artifact:
-    pairs = hit.get("attributes")
-    attributes = {
-        item["key"]: item.get("value")
-        for item in (pairs if isinstance(pairs, list) else [])
-        if isinstance(item, dict) and isinstance(item.get("key"), str)
-    }
+def hit_path(hit: Mapping[str, Any]) -> str:
+    """``org/[team/]name`` of a search hit."""
+    return "/".join(str(part) for name in ("orgName", "teamName", "name") if (part := hit.get(name)))
+
+
+def found_artifact(hit: Mapping[str, Any], names: Names) -> Artifact:
+    """The artifact of a search hit."""
+    attributes = _attributes(hit)
     value = {
         **attributes,
-        **{name: hit.get(name) for name in ("name", "displayName", "orgName", "teamName", "isPublic")},
-        "shortDescription": hit.get("description"),
-        "createdDate": hit.get("dateCreated"),
-        "updatedDate": hit.get("dateModified"),
+        **_common(hit),
+        "orgName": hit.get("orgName"),
+        "teamName": hit.get("teamName"),
         "canGuestDownload": hit.get("guestAccess"),
         "modelFormat": attributes.get("format"),
-        "labels": [
-            label for group in hit.get("labels") or [] if isinstance(group, dict) for label in group["values"]
-        ]
-        if isinstance(hit.get("labels"), list)
-        else None,
     }
     if names is MODEL_SCRIPT:
         value["trainingFramework"] = value.pop("framework", None)
     return decode(Artifact, value)
+
+
+def found_image(hit: Mapping[str, Any]) -> ImageRepository:
+    """The image repository of a search hit (contract/images.md 2.4)."""
+    attributes = _attributes(hit)
+    value = {
+        **attributes,
+        **_common(hit),
+        "namespace": hit_path(hit).rpartition("/")[0],
+        "canGuestPull": hit.get("guestAccess"),
+        "latestImageSize": attributes.get("size"),
+        "sharedWithOrgs": hit.get("sharedWithOrgs"),
+        "sharedWithTeams": hit.get("sharedWithTeams"),
+    }
+    return decode(ImageRepository, value)
+
+
+def _attributes(hit: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = hit.get("attributes")
+    return {
+        item["key"]: item.get("value")
+        for item in (pairs if isinstance(pairs, list) else [])
+        if isinstance(item, dict) and isinstance(item.get("key"), str)
+    }
+
+
+def _common(hit: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of a hit that every kind has, under the names of the records."""
+    groups = hit.get("labels")
+    labels = [
+        label for group in groups or [] if isinstance(group, dict) for label in group.get("values") or []
+    ]
+    return {
+        "name": hit.get("name"),
+        "displayName": hit.get("displayName"),
+        "isPublic": hit.get("isPublic"),
+        "shortDescription": hit.get("description"),
+        "createdDate": hit.get("dateCreated"),
+        "updatedDate": hit.get("dateModified"),
+        "labels": labels if isinstance(groups, list) else None,
+    }
 
 
 def file_entry(value: Any) -> FileEntry:

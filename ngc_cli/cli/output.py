@@ -58,8 +58,8 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirm(question: str, *, assume_yes: bool, interactive: bool) -> bool:
-    """Ask a yes/no question on stderr; raises UsageError when nobody can answer.
+def confirm(question: str, name: str = "", *, assume_yes: bool, interactive: bool) -> bool:
+    """Ask a yes/no question on stderr, or with a name that it be typed; raises UsageError when nobody can answer.
 
     Accepts y, ye, yes, n, no; asks again for anything else, and takes the end of input as no.
     """
@@ -70,11 +70,13 @@ def confirm(question: str, *, assume_yes: bool, interactive: bool) -> bool:
             f"{question} needs an answer, and there is no terminal to ask", hint="Add -y to say yes."
         )
     while True:
-        sys.stderr.write(f"{question} [y/n] ")
+        sys.stderr.write(f"{question} Type '{name}' to go on: " if name else f"{question} [y/n] ")
         sys.stderr.flush()
         line = sys.stdin.readline()
-        answer = line.strip().lower()
-        if not line or answer in ("n", "no"):
+        answer = line.strip()
+        if name:
+            return answer == name
+        if not line or answer.lower() in ("n", "no"):
             return False
-        if answer in ("y", "ye", "yes"):
+        if answer.lower() in ("y", "ye", "yes"):
             return True

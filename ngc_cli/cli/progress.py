@@ -17,7 +17,14 @@ from ngc_cli.units import format_duration, format_size
 
 _BAR_INTERVAL_S = 0.1
 _LINE_INTERVAL_S = 15.0
-_VERBS = {"download": "Downloading", "upload": "Uploading", "hash": "Hashing", "verify": "Verifying"}
+_VERBS = {
+    "compress": "Compressing",
+    "download": "Downloading",
+    "hash": "Hashing",
+    "upload": "Uploading",
+    "verify": "Verifying",
+    "write": "Writing",
+}
 
 
 @contextmanager

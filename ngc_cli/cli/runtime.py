@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
+    from ngc_cli.services.image_transfers import ImageClients
     from ngc_cli.services.transfers import Pace
 
 
@@ -110,6 +111,22 @@ class Runtime:
         return OrgApi(self._client(key))
 
     @cached_property
+    def images(self) -> ImageClients:
+        """The NGC API of images and the registry they are in, as the configured identity or as a guest."""
+        from ngc_cli.services.image_transfers import connect
+
+        settings = self.settings
+        key = settings.api_key.reveal() if settings.api_key else ""
+        return connect(
+            self.api,
+            registry_url=settings.registry_url,
+            auth_url=settings.auth_url,
+            key=key,
+            environ=os.environ,
+            on_warning=self.output.warn,
+        )
+
+    @cached_property
     def people(self) -> OrgApi:
         """Orgs, teams and users; raises NotAuthenticated for a guest, before any request."""
         from ngc_cli.api.orgs import OrgApi
@@ -157,11 +174,32 @@ class Runtime:
             )
         return ref
 
-    def image(self, text: str) -> ImageRef:
-        """An image reference with org and team filled in from the configuration; our own host is left out."""
-        ref = ImageRef.parse(text.removeprefix(f"{self.settings.registry_host}/"))
+    def image(self, text: str, *, tag: bool | None = None, pattern: bool = False) -> ImageRef:
+        """An image reference with org and team filled in from the configuration; our own host is left out.
+
+        ``tag`` True wants one, False forbids one. Raises UsageError for what the command cannot work on.
+        """
+        host = self.settings.registry_host
+        ref = ImageRef.parse(text.removeprefix("https://").removeprefix(f"{host}/"))
+        if ref.host:
+            raise UsageError(
+                f"'{text}' is not in the registry {host}",
+                hint="Choose another registry with NGC_CLI_REGISTRY_SERVICE_URL or a profile of its own.",
+            )
+        if ref.has_wildcard and not pattern:
+            raise UsageError(f"'{text}' has wildcards", hint="Name one image; 'list' takes wildcards.")
+        if tag and not ref.tag:
+            raise UsageError(f"'{text}' names no tag", hint=f"Write {ref.path}:TAG.")
+        if tag is False and (ref.tag or ref.digest):
+            raise UsageError(f"'{text}' names a tag where none may be", hint=f"Write {ref.path}.")
         self._tell_ignored_context(ref.org, ref.team)
-        return ref.within(self.settings.org, self.settings.team)
+        ref = ref.within(self.settings.org, self.settings.team)
+        if not ref.org and not pattern:
+            raise UsageError(
+                f"'{text}' names no org and none is configured",
+                hint=f"Write ORG/{text}, or choose an org with 'ngc config set'.",
+            )
+        return ref
 
     def own_team_pattern(self) -> str:
         """The pattern of a list without a target: everything, or one team when it was named on the line (G 3.3)."""
@@ -188,9 +226,12 @@ class Runtime:
 
         return may_ask(os.environ) and is_interactive()
 
-    def confirm(self, question: str) -> None:
-        """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer."""
-        if not confirm(question, assume_yes=self.flags.yes, interactive=self.interactive):
+    def confirm(self, question: str, *, name: str = "") -> None:
+        """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer.
+
+        With a name, that is what must be typed.
+        """
+        if not confirm(question, name, assume_yes=self.flags.yes, interactive=self.interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 
     def progress(self) -> AbstractContextManager[Progress]:

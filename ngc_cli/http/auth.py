@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
 import re
 import threading
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _RENEW_MARGIN_S = 300.0
 _JWT_PART = re.compile(r"[A-Za-z0-9_-]+=*")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Authenticator(Protocol):
@@ -155,11 +155,18 @@ class NgcAuth:
 def require_safe_for_secrets(url: str) -> None:
     """Raise ConfigError for plain http to anything but this machine: a key must not travel in the clear."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https" and host not in LOOPBACK and not host.startswith("127."):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ConfigError(
             f"an API key is not sent to {redact_url(url)} without TLS", hint="Use an https:// address."
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _jwt_claims(key: str) -> dict[str, Any] | None:

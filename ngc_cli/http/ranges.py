@@ -1,14 +1,15 @@
-"""Byte ranges of one URL as bodies that can be read into a reused buffer."""
+"""Bodies of answers: small ones read whole, and byte ranges that are read into a reused buffer."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from types import TracebackType
 
 import requests
 import urllib3
 
-from ngc_cli.errors import IntegrityError
+from ngc_cli.errors import IntegrityError, ServerError
 from ngc_cli.http.auth import Authenticator
 from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Http
@@ -36,6 +37,11 @@ class RangeBody:
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
         self._response.close()
+
+    def abort(self) -> None:
+        """End a read that another thread waits in."""
+        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # ended already
+            self._response.raw.shutdown()
 
     def __enter__(self) -> RangeBody:
         return self
@@ -69,3 +75,14 @@ def open_range(
             hint="Try again; a proxy on the way may be at fault.",
         )
     return RangeBody(response, start, None if match[3] == "*" else int(match[3]))
+
+
+def read_body(response: requests.Response, limit_bytes: int) -> bytes:
+    """A body that should be small; raises ServerError when it is not, NetworkError when it breaks off."""
+    try:
+        content = bytes(response.raw.read(limit_bytes + 1, decode_content=True))
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise error_from_transport(error, response.request.method or "", response.url) from error
+    if len(content) > limit_bytes:
+        raise ServerError(f"{redact_url(response.url)} answers with more than {limit_bytes} bytes")
+    return content

@@ -240,6 +240,11 @@ def _encode(item: Manifest | Index, members: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+def layers_of(items: Iterable[Manifest | Index]) -> list[Descriptor]:
+    """The layers of all these manifests, each digest once."""
+    return unique(layer for item in items if isinstance(item, Manifest) for layer in item.layers)
+
+
 def unique(items: Iterable[Descriptor]) -> list[Descriptor]:
     """The descriptors without repeated digests, order kept: images often hold one layer several times."""
     return list({item.digest: item for item in items}.values())

@@ -76,12 +76,10 @@ def list_artifacts(
     ``filters`` are pairs of search field and value (contract 2.6).
     """
     api = kind.api(client)
-    wanted = (
-        pattern
-        if not pattern or "/" in pattern or not org
-        else f"{org}/{team + '/' if team else ''}{pattern}"
+    wanted = full_pattern(pattern, org, team)
+    found = (
+        item for item in api.search(wanted, org, team, filters) if matches_path(artifact_path(item), wanted)
     )
-    found = (item for item in api.search(wanted, org, team, filters) if _matches(item, wanted))
     if limit is not None:
         return list(islice(found, limit))
     return sorted(found, key=artifact_path)
@@ -92,9 +90,16 @@ def artifact_path(item: Artifact) -> str:
     return "/".join(part for part in (item.org_name, item.team_name, item.name) if part)
 
 
-def _matches(item: Artifact, pattern: str) -> bool:
+def full_pattern(pattern: str, org: str, team: str) -> str:
+    """A pattern of paths; one of names alone means names in this org, or team of it."""
+    if not pattern or "/" in pattern or not org:
+        return pattern
+    return "/".join(part for part in (org, team, pattern) if part)
+
+
+def matches_path(path: str, pattern: str) -> bool:
     """Whether a search hit is what was asked for: a server's search may be more generous than the pattern."""
-    return not pattern or fnmatch.fnmatchcase(artifact_path(item), pattern)
+    return not pattern or fnmatch.fnmatchcase(path, pattern)
 
 
 def list_versions(
@@ -261,13 +266,7 @@ def not_found(kind: Kind, ref: ArtifactRef, error: NotFound) -> NotFound:
     else:
         scope = "/".join(part for part in (ref.org, ref.team) if part)
         hint = f"'ngc registry {kind.group} list {scope}/*' lists what there is."
-    return NotFound(
-        f"{kind.noun} {ref} was not found",
-        hint=hint,
-        status=error.status,
-        request_id=error.request_id,
-        request=error.request,
-    )
+    return NotFound.like(error, f"{kind.noun} {ref} was not found", hint=hint)
 
 
 def is_pattern_of_artifacts(ref: ArtifactRef | None) -> bool:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "oci": LEAVES | {"http"},
     "services": LEAVES | {"http", "config", "api", "transfer", "oci"},
     "cli": LEAVES | {"http", "config", "api", "services", "server"},
-    "credential_helper": LEAVES | {"config", "cli"},
+    "credential_helper": LEAVES | {"config", "cli", "services"},
     "server": LEAVES | {"oci"},
     "main": LEAVES | {"cli", "http"},
     "__main__": {"main"},

@@ -130,7 +130,28 @@ def test_search_hits_become_artifacts() -> None:
     answer = {
         "results": [{"groupValue": "MODEL", "resources": [hit]}, {"groupValue": "RECIPE", "resources": [hit]}]
     }
-    (model,) = wire.found_artifacts(answer, wire.MODEL)
+    assert wire.search_hits(answer, "MODEL") == [hit]
+    model = wire.found_artifact(hit, wire.MODEL)
     assert (model.framework, model.latest_version_size_in_bytes, model.labels) == ("PyTorch", 100, ("fast",))
-    (script,) = wire.found_artifacts(answer, wire.MODEL_SCRIPT)
+    script = wire.found_artifact(hit, wire.MODEL_SCRIPT)
     assert (script.framework, script.training_framework) == (None, "PyTorch")
+
+
+def test_search_hits_become_image_repositories() -> None:
+    image = wire.found_image(
+        {
+            "name": "net",
+            "orgName": "acme",
+            "teamName": "vision",
+            "guestAccess": False,
+            "dateModified": "2026-03-04T05:06:07.890Z",
+            "attributes": [{"key": "latestTag", "value": "24.01"}, {"key": "size", "value": "2544803840"}],
+            "labels": [{"key": "general"}],
+        }
+    )
+    assert (image.namespace, image.latest_tag, image.latest_image_size) == (
+        "acme/vision",
+        "24.01",
+        2544803840,
+    )
+    assert (image.can_guest_pull, image.labels, image.updated_date) == (False, (), "2026-03-04T05:06:07.890Z")

@@ -1,6 +1,6 @@
-"""Options that become metadata of models and model-scripts, as records (contract/cli-surface.md 5.3 to 5.6, 6.1).
+"""Options that become metadata, as records (contract/cli-surface.md 4.4, 5.3 to 5.6, 6.1).
 
-What both kinds share is here; ``model.py`` and ``model_script.py`` add what is their own.
+What kinds share is here; ``image.py``, ``model.py`` and ``model_script.py`` add what is their own.
 """
 
 from __future__ import annotations
@@ -36,14 +36,9 @@ def file_option(name: str, what: str) -> Any:
 
 
 @dataclass(frozen=True)
-class ArtifactOptions:
-    """Options of ``create`` and ``update`` that models and model-scripts share."""
+class DescriptionOptions:
+    """Options of ``create`` and ``update`` that all kinds share."""
 
-    application: Annotated[str | None, text_option("--application", "What it is for.")] = None
-    framework: Annotated[str | None, text_option("--framework", "Framework it was trained with.")] = None
-    model_format: Annotated[str | None, text_option("--format", "Format of its files.")] = None
-    precision: Annotated[str | None, text_option("--precision", "Numeric precision, such as FP16.")] = None
-    short_description: Annotated[str | None, text_option("--short-desc", "One line about it.")] = None
     display_name: Annotated[
         str | None, text_option("--display-name", "Name to show, 2 to 64 characters.")
     ] = None
@@ -55,6 +50,28 @@ class ArtifactOptions:
     overview_filename: Annotated[Path | None, file_option("--overview-filename", "overview (Markdown)")] = (
         None
     )
+
+    def members(self) -> dict[str, Any]:
+        """Record members of the given options; files are read and everything is checked."""
+        members = _members(self)
+        labels = [*(members.pop("label", None) or []), *(members.pop("label_set", None) or [])]
+        if labels:
+            members["labels"] = tuple(dict.fromkeys(labels))
+        shown = self.display_name
+        if shown is not None and not 2 <= len(shown) <= 64:
+            raise UsageError("--display-name has 2 to 64 characters", hint=f"This one has {len(shown)}.")
+        return members
+
+
+@dataclass(frozen=True)
+class ArtifactOptions(DescriptionOptions):
+    """Options of ``create`` and ``update`` that models and model-scripts share."""
+
+    application: Annotated[str | None, text_option("--application", "What it is for.")] = None
+    framework: Annotated[str | None, text_option("--framework", "Framework it was trained with.")] = None
+    model_format: Annotated[str | None, text_option("--format", "Format of its files.")] = None
+    precision: Annotated[str | None, text_option("--precision", "Numeric precision, such as FP16.")] = None
+    short_description: Annotated[str | None, text_option("--short-desc", "One line about it.")] = None
     public_dataset_name: Annotated[
         str | None, text_option("--public-dataset-name", "Public dataset it was trained on.")
     ] = None
@@ -66,11 +83,10 @@ class ArtifactOptions:
     ] = None
 
     def record(self) -> Artifact:
-        """The artifact these options describe, without a name; files are read and everything is checked."""
+        """The artifact these options describe, without a name."""
         from ngc_cli.records import Artifact, PublicDataset
 
-        members = _members(self)
-        labels = [*(members.pop("label", None) or []), *(members.pop("label_set", None) or [])]
+        members = self.members()
         dataset = PublicDataset(
             *(members.pop(f"public_dataset_{name}", None) for name in ("name", "link", "license"))
         )
@@ -78,11 +94,6 @@ class ArtifactOptions:
             if dataset.name is None:
                 raise UsageError("a public dataset needs a name", hint="Add --public-dataset-name.")
             members["public_dataset_used"] = dataset
-        if labels:
-            members["labels"] = tuple(dict.fromkeys(labels))
-        shown = self.display_name
-        if shown is not None and not 2 <= len(shown) <= 64:
-            raise UsageError("--display-name has 2 to 64 characters", hint=f"This one has {len(shown)}.")
         return Artifact(name="", **members)
 
 

@@ -1,0 +1,360 @@
+"""``ngc registry image``: container images, with or without a daemon (contract/cli-surface.md 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ngc_cli.cli.lazy import Spelling, Verbs, not_supported
+from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, takes
+from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, ListFilters
+from ngc_cli.cli.registry.fields import DescriptionOptions, LabelOptions, given, text_option
+from ngc_cli.cli.registry.transfers import PaceOptions
+from ngc_cli.cli.runtime import Runtime
+from ngc_cli.errors import NotAuthenticated, UsageError
+
+if TYPE_CHECKING:
+    from ngc_cli.records import ImageRepository
+    from ngc_cli.services.image_pull import PullRequest
+
+ImageArg = Annotated[str, typer.Argument(metavar="ORG/[TEAM/]IMAGE[:TAG]", help="Which image.")]
+ImageFilterArg = Annotated[
+    str, typer.Argument(metavar="[ORG/[TEAM/]IMAGE[:TAG]]", help="What to list; may hold * ? [].")
+]
+_PLACES = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE or docker-daemon:"
+_NO_SCAN = {"--scan": Spelling("", "there is no scan service behind this client")}
+
+verbs = Verbs("Container images, with or without a Docker daemon.")
+
+
+@dataclass(frozen=True)
+class ImageOptions(DescriptionOptions):
+    """Options that describe an image repository."""
+
+    short_description: Annotated[str | None, text_option("--desc", "One line about it.")] = None
+    is_multinode_enabled: Annotated[
+        bool | None, typer.Option("--multinode/--no-multinode", help="Whether it runs on several nodes.")
+    ] = None
+
+    def record(self) -> ImageRepository:
+        """The repository these options describe, without a name."""
+        from ngc_cli.records import ImageRepository
+
+        return ImageRepository(name="", **self.members())
+
+
+@verbs.command("list")
+@takes(filters=ListFilters)
+def list_(
+    ctx: typer.Context,
+    target: ImageFilterArg = "",
+    column: ColumnOpt = None,
+    limit: LimitOpt = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Show more columns.")] = False,
+    *,
+    filters: ListFilters,
+) -> None:
+    """List images, or the tags of one image."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services import images
+
+    run = Runtime.of(ctx)
+    ref = run.image(target, pattern=True) if target else None
+    if ref is None or images.is_pattern_of_images(ref):
+        pattern = ref.path if ref else run.own_team_pattern()
+        org, team = (ref.org, ref.team) if ref and ref.org else (run.settings.org, run.settings.team)
+        pairs = filters.pairs("signedImages")
+        found = images.list_repositories(run.images.api, pattern, org, team, filters=pairs, limit=limit)
+        run.tell_guest(found)
+        run.output.show(views.repository_table(found, column or (), wide=wide))
+    else:
+        tags = images.list_tags(run.images.api, ref, limit=limit)
+        run.output.show(views.tag_table(tags, column or (), wide=wide))
+
+
+@verbs.command("info", spellings=_NO_SCAN)
+def info(
+    ctx: typer.Context,
+    target: ImageArg,
+    layers: Annotated[bool, typer.Option("--layers", help="List the layers of the image.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="List the steps of its build.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="Show the overview of the repository.")] = False,
+) -> None:
+    """Show an image repository, or one image of it."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services import images
+
+    run = Runtime.of(ctx)
+    if history and (layers or details):
+        raise UsageError("--history excludes --layers and --details", hint="Give one of them.")
+    ref = run.image(target, tag=True if layers or history else False if details else None)
+    if not ref.tag:
+        run.output.show(views.repository_block(images.info(run.images.api, ref), details=details))
+        return
+    tag, manifest = images.tag_info(run.images.api, ref)
+    run.output.show(views.image_view(ref.path, tag, manifest, layers=layers, history=history))
+
+
+@verbs.command("pull", spellings=_NO_SCAN)
+@takes(pace=PaceOptions)
+def pull(
+    ctx: typer.Context,
+    target: ImageArg,
+    pace: PaceOptions,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
+    ] = None,
+    platform: Annotated[
+        str, typer.Option("--platform", metavar="OS/ARCH", help="Such as linux/arm64; else this machine's.")
+    ] = "",
+    all_platforms: Annotated[bool, typer.Option("--all-platforms", help="Pull every platform.")] = False,
+    run_hint: Annotated[
+        str, typer.Option("--run-hint", metavar="auto|none", help="Whether to end with how to run the image.")
+    ] = "auto",
+    dry_run: DryRunOpt = False,
+) -> None:
+    """Pull an image, going on where an earlier run stopped."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.cli.registry.fields import choice
+    from ngc_cli.services import image_pull
+    from ngc_cli.services.image_places import Place
+
+    run = Runtime.of(ctx)
+    if platform and all_platforms:
+        raise UsageError("--platform excludes --all-platforms", hint="Give one of them.")
+    wants_hint = choice("--run-hint", run_hint, ("auto", "none")) == "auto"
+    ref = run.image(target)
+    request = image_pull.PullRequest(
+        ref=ref,
+        platform=platform,
+        all_platforms=all_platforms,
+        output=Place.parse(output) if output is not None else None,
+        pace=run.pace(pace.threads, pace.limit_rate),
+        state_folder=run.state_folder(),
+    )
+    with run.progress() as progress, run.cancel_on_signals() as cancel:
+        if dry_run:
+            plan = image_pull.plan(run.images, request, progress)
+            run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=True))
+            return
+        outcome = image_pull.pull(run.images, request, progress, cancel)
+    _show_pulled(run, request, outcome, wants_hint)
+
+
+def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: bool) -> None:
+    """What was pulled, and how to run it."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services.image_places import Place
+    from ngc_cli.services.run_hint import RunHint, run_hint
+
+    hint = RunHint("")
+    if wants_hint:
+        place = Place.parse(outcome.place)
+        hint = run_hint(place, outcome.image, outcome.tag, run.images.environ)
+    run.output.show(views.outcome_view(outcome, pulled=True, run_command=hint.command))
+    if hint.command:
+        run.output.head(f"Run it with:\n  {hint.command}")
+    if hint.note:
+        run.output.note(hint.note)
+
+
+@verbs.command("push", spellings=OVERVIEW_SPELLINGS)
+@takes(options=ImageOptions, pace=PaceOptions)
+def push(
+    ctx: typer.Context,
+    target: ImageArg,
+    options: ImageOptions,
+    pace: PaceOptions,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
+    ] = None,
+    dry_run: DryRunOpt = False,
+) -> None:
+    """Push an image; what the registry has is not sent again."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services import image_push
+    from ngc_cli.services.image_places import Place
+
+    run = Runtime.of(ctx)
+    request = image_push.PushRequest(
+        ref=run.image(target),
+        source=Place.parse(source) if source is not None else None,
+        record=options.record() if given(options) else None,
+        pace=run.pace(pace.threads, pace.limit_rate),
+        state_folder=run.state_folder(),
+        confirm=run.confirm,
+    )
+    if request.ref.digest:
+        raise UsageError(
+            "an image is pushed under a tag, not under a digest", hint=f"Write {request.ref.path}:TAG."
+        )
+    with run.progress() as progress, run.cancel_on_signals() as cancel:
+        if dry_run:
+            plan = image_push.plan(run.images, request, progress)
+            run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=False))
+            return
+        outcome = image_push.push(run.images, request, progress, cancel)
+    run.output.show(views.outcome_view(outcome, pulled=False), head=f"Successfully pushed {outcome.image}.")
+
+
+@verbs.command("remove")
+def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
+    """Remove images by tag, which may be a pattern, or a repository with all its images."""
+    from ngc_cli.cli.formats import Field, Summary
+    from ngc_cli.services import images
+
+    run = Runtime.of(ctx)
+    targets = images.to_remove(run.images.api, run.image(target, pattern=True))
+    names = [f"image {item}" if item.tag else f"image repository {item}" for item in targets]
+    if dry_run:
+        for name in names:
+            run.output.head(f"Would remove {name}.")
+    else:
+        _confirm_removal(run, names, targets[0].path if not targets[0].tag else "")
+        for name, item in zip(names, targets, strict=True):
+            images.remove(run.images.api, item)
+            run.output.head(f"Successfully removed {name}.")
+    if run.format_type != "ascii":
+        removed = [] if dry_run else [str(item) for item in targets]
+        run.output.show(Summary("", [Field("removed", item) for item in removed], {"removed": removed}))
+
+
+def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
+    """Ask; for a whole repository its name is the answer."""
+    if repository:
+        run.confirm(f"Remove {names[0]} with all its images?", name=repository)
+    elif len(names) == 1:
+        run.confirm(f"Remove {names[0]}?")
+    else:
+        run.confirm(f"Remove these {len(names)} images?\n  " + "\n  ".join(names) + "\n")
+
+
+@verbs.command("create", spellings=OVERVIEW_SPELLINGS)
+@takes(options=ImageOptions)
+def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
+    """Create an image repository, without images yet."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services import images
+
+    run = Runtime.of(ctx)
+    ref = run.image(target, tag=False)
+    item = images.create(run.images.api, ref, options.record())
+    run.output.show(views.repository_block(item), head=f"Successfully created image repository '{ref.path}'.")
+
+
+@verbs.command("update", spellings=OVERVIEW_SPELLINGS)
+@takes(options=ImageOptions, labels=LabelOptions)
+def update(ctx: typer.Context, target: ImageArg, options: ImageOptions, labels: LabelOptions) -> None:
+    """Change what is said about an image repository."""
+    from ngc_cli.cli.registry import image_views as views
+    from ngc_cli.services import images
+    from ngc_cli.services.artifacts import LabelEdit
+
+    run = Runtime.of(ctx)
+    ref = run.image(target, tag=False)
+    if not given(options) and not given(labels):
+        raise UsageError(f"nothing to update in {ref.path}", hint="Give at least one option; -h lists them.")
+    if given(labels) and (options.label or options.label_set):
+        raise UsageError("--label replaces all labels and excludes --add-label and --remove-label")
+    edit = LabelEdit(tuple(labels.add_label or ()), tuple(labels.remove_label or ()))
+    item = images.update(run.images.api, ref, options.record(), edit)
+    run.output.show(views.repository_block(item), head=f"Successfully updated image repository '{ref.path}'.")
+
+
+@verbs.command("set-latest")
+def set_latest(ctx: typer.Context, target: ImageArg) -> None:
+    """Make a tag the latest of its repository."""
+    from ngc_cli.cli.formats import Field, Summary
+    from ngc_cli.services import images
+
+    run = Runtime.of(ctx)
+    ref = run.image(target, tag=True)
+    images.set_latest(run.images.api, ref)
+    run.output.head(f"The latest tag of {ref.path} is now {ref.tag}.")
+    if run.format_type != "ascii":
+        fields = [Field("repository", ref.path), Field("latestTag", ref.tag)]
+        run.output.show(Summary("", fields, {"repository": ref.path, "latestTag": ref.tag}))
+
+
+@verbs.command("login")
+def login(
+    ctx: typer.Context,
+    stdin_to: Annotated[
+        str | None,
+        typer.Option(
+            "--stdin-to", metavar="docker|podman", help="Log this program in; it stores the key itself."
+        ),
+    ] = None,
+    print_env: Annotated[
+        str | None,
+        typer.Option(
+            "--print-env",
+            metavar="singularity",
+            help="Print shell lines that set the key: for eval, not for the eye.",
+        ),
+    ] = None,
+) -> None:
+    """Let docker, podman, skopeo and buildah use the API key without storing it."""
+    from ngc_cli.cli.registry.fields import choice
+    from ngc_cli.services import image_login as logins
+
+    run = Runtime.of(ctx)
+    if stdin_to is not None and print_env is not None:
+        raise UsageError("--stdin-to excludes --print-env", hint="Give one of them.")
+    choice("--print-env", print_env, ("singularity",))
+    choice("--stdin-to", stdin_to, logins.PROGRAMS)
+    if not run.images.key:
+        raise NotAuthenticated("there is no API key to log in with", hint="Set one with 'ngc config set'.")
+    if print_env is not None:
+        run.output.raw(logins.singularity_exports(run.images.key))
+        return
+    host = run.settings.registry_host
+    run.images.registry.ping()
+    if stdin_to is not None:
+        logins.login_program(stdin_to, run.settings.registry_url, run.images.key, run.images.environ)
+        _show_login(run, f"{stdin_to} is logged in to {host}; it keeps the key itself.", program=stdin_to)
+        return
+    change = logins.add_helper(logins.docker_config_path(run.images.environ), host)
+    if change.replaced:
+        run.output.note(f"This replaces {change.replaced}.")
+    if not logins.helper_is_installed(run.images.environ):
+        run.output.warn(f"{logins.HELPER_PROGRAM} is not in PATH, so other programs will not find it")
+    if run.settings.sources["api_key"] == "environment variable":
+        run.output.warn(
+            f"the key comes from the {run.settings.origin('api_key')}: other programs get it only where that is set"
+        )
+    _show_login(
+        run,
+        f"docker, podman, skopeo and buildah now use the API key for {host} ({change.path}).",
+        config=str(change.path),
+        helper=logins.HELPER,
+    )
+
+
+@verbs.command("logout")
+def logout(ctx: typer.Context) -> None:
+    """Undo 'login': other programs use the API key no longer."""
+    from ngc_cli.services import image_login as logins
+
+    run = Runtime.of(ctx)
+    host = run.settings.registry_host
+    change = logins.remove_helper(logins.docker_config_path(run.images.environ), host)
+    text = "no longer use the API key" if change.changed else "did not use the API key"
+    _show_login(run, f"docker, podman, skopeo and buildah {text} for {host}.", config=str(change.path))
+
+
+def _show_login(run: Runtime, text: str, **facts: str) -> None:
+    from ngc_cli.cli.formats import Field, Summary
+
+    run.output.head(text)
+    if run.format_type != "ascii":
+        data = {"registry": run.settings.registry_host, **facts}
+        run.output.show(Summary("", [Field(name, value) for name, value in data.items()], data))
+
+
+for _name in ["accept-license", "deploy", "publickey", "publish", "scan", "sign", "update-license-terms"]:
+    verbs.command(_name, hidden=True)(not_supported(f"ngc registry image {_name}"))

@@ -1,0 +1,97 @@
+"""Places of images on this machine, as ``--output`` and ``--source`` name them.
+
+Source: contract/cli-surface.md sections 4.3 and 4.4; the words are those of skopeo and podman.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ngc_cli.errors import UsageError
+from ngc_cli.oci.layout import local_error
+from ngc_cli.refs import ImageRef
+
+OCI: Final = "oci"
+OCI_ARCHIVE: Final = "oci-archive"
+DOCKER_ARCHIVE: Final = "docker-archive"
+DOCKER_DAEMON: Final = "docker-daemon"
+_FORMS = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE, docker-daemon:"
+STATE_FOLDER: Final = ".ngc-transfer"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layout folder, an archive file or the daemon (then without a path)."""
+
+    kind: str
+    path: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read ``kind:path``; raises UsageError."""
+        kind, colon, path = text.partition(":")
+        if not colon or kind not in (OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, DOCKER_DAEMON):
+            raise UsageError(f"'{text}' is not a place for an image", hint=f"Write one of: {_FORMS}")
+        if kind == DOCKER_DAEMON:
+            if path:
+                raise UsageError(
+                    f"'{text}' has a path", hint="The image is named by the target: docker-daemon:"
+                )
+            return cls(kind)
+        if not path:
+            raise UsageError(f"'{text}' has no path", hint=f"Write one of: {_FORMS}")
+        return cls(kind, Path(path))
+
+    @property
+    def file(self) -> Path:
+        """The path of a place that has one."""
+        assert self.path is not None
+        return self.path
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is one file."""
+        return self.kind in (OCI_ARCHIVE, DOCKER_ARCHIVE)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{'' if self.path is None else self.path.absolute()}"
+
+
+def default_folder(ref: ImageRef) -> Path:
+    """The layout that a pull without a daemon makes, and a push without one reads: ``./<image>_<tag>``."""
+    return Path(f"{ref.name}_{ref.tag or ref.digest.partition(':')[2][:12]}")
+
+
+@contextmanager
+def staging(beside: Path | None, key: str) -> Iterator[Path]:
+    """A folder to prepare an image in; it stays when the block fails, so that the next run goes on from it.
+
+    It lies in ``beside``, on the disk of what is made of it; without that in the temporary folder, for one run.
+    Raises LocalFileError.
+    """
+    if beside is None:
+        with tempfile.TemporaryDirectory(prefix="ngc-image-") as name:
+            yield Path(name)
+        return
+    folder = beside / STATE_FOLDER / key
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise local_error(error, folder) from error
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+    remove_empty(folder.parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
