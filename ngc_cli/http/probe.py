@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ngc_cli import __version__
@@ -94,6 +94,7 @@ class Trace:
     unreachable: tuple[str, ...] = ()
     tls_version: str = ""
     certificate: Certificate | None = None
+    trusted: str = ""
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -131,7 +132,9 @@ class Prober:
         try:
             walk = _Walk(self, url, dict(headers or {}))
         except ValueError as error:
-            fault = Fault("unexpected", f"'{redact_text(url)}' is not a web address ({error})", "Correct the address.")
+            fault = Fault(
+                "unexpected", f"'{redact_text(url)}' is not a web address ({error})", "Correct the address."
+            )
             return Trace(redact_text(url), "", fault=fault)
         try:
             walk.go(read_bytes, read_limit_s)
@@ -144,7 +147,7 @@ class Prober:
 
 def default_ca_bundle() -> str:
     """The file of certificates trusted when no other is named."""
-    from requests.certs import where
+    from certifi import where  # what requests uses, and the only name of it that is typed
 
     return where()
 
@@ -153,7 +156,8 @@ def proxy_for(url: str) -> str:
     """The proxy that requests to this URL take, with its credentials; empty for none."""
     from requests.utils import get_environ_proxies, select_proxy
 
-    return select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
+    proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
 def within(limit_s: float, action: Callable[[], Result]) -> Result:
@@ -232,7 +236,9 @@ class _Walk:
         if read_bytes and response.status < 400:
             self.read_body(response, read_bytes, read_limit_s)
         elif not read_bytes:
-            self.found["body"] = self.attempt(lambda: response.read(_HEADERS_SHOWN_BYTES), "stopped answering")
+            self.found["body"] = self.attempt(
+                lambda: response.read(_HEADERS_SHOWN_BYTES), "stopped answering"
+            )
 
     def close(self) -> None:
         if self.sock is not None:
@@ -252,7 +258,7 @@ class _Walk:
         """Connect to the server, or to the proxy on the way to it."""
         host, port = self.host, self.port
         if self.proxy:
-            proxy = urlsplit(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
+            proxy = urlsplit(self.proxy)
             if proxy.scheme != "http" or not proxy.hostname:
                 raise _Failed(
                     "proxy",
@@ -279,15 +285,15 @@ class _Walk:
                 return
         raise self.no_connection(host, port, failures[-1])
 
-    def resolve(self, host: str, port: int) -> list[tuple[int, tuple[str | int, ...]]]:
+    def resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
         """Address family and address of each answer of the name service."""
         what = f"the proxy '{host}'" if self.proxy else f"'{host}'"
         try:
-            answers = within(
-                self.left_s, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            )
+            answers = within(self.left_s, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except TimeoutError:
-            raise self.unresolved(f"no name server answered for {what} within {self.prober.timeout_s:g} s") from None
+            raise self.unresolved(
+                f"no name server answered for {what} within {self.prober.timeout_s:g} s"
+            ) from None
         except (OSError, UnicodeError) as error:
             again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             why = "no name server answers for" if again else "the name service does not know"
@@ -297,7 +303,9 @@ class _Walk:
     def unresolved(self, detail: str) -> _Failed:
         if self.proxy:
             return _Failed("proxy", detail, "Correct HTTPS_PROXY or HTTP_PROXY, or unset it.")
-        return _Failed("dns", detail, "Check the address for a typing error, and the name servers of this machine.")
+        return _Failed(
+            "dns", detail, "Check the address for a typing error, and the name servers of this machine."
+        )
 
     def no_connection(self, host: str, port: int, error: OSError) -> _Failed:
         """The failure for a connection that did not come about."""
@@ -339,7 +347,9 @@ class _Walk:
     def proxy_refusal(self, status: int) -> _Failed:
         detail = f"the proxy {redact_url(self.proxy)} refuses to connect to {self.host} (HTTP {status})"
         if status == 407:
-            return _Failed("proxy", detail, "It wants a login: write HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.")
+            return _Failed(
+                "proxy", detail, "It wants a login: write HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
+            )
         return _Failed("proxy", detail, f"Ask for {self.host} to be allowed, or list it in NO_PROXY.")
 
     def proxy_login(self) -> dict[str, str]:
@@ -384,7 +394,7 @@ class _Walk:
         """What is trusted: the named bundle, a file or a folder of certificates, or the one that comes along."""
         from urllib3.util import create_urllib3_context  # as strict as the one that Http uses
 
-        bundle = self.prober.ca_bundle or default_ca_bundle()
+        bundle = self.found["trusted"] = self.prober.ca_bundle or default_ca_bundle()
         context = create_urllib3_context()
         try:
             if Path(bundle).is_dir():
@@ -438,7 +448,9 @@ class _Walk:
             if certificate.not_before <= there <= certificate.not_after:
                 return _Failed("clock", clock_text(difference_s, self.host), CLOCK_NEXT_STEP)
         expired = certificate.not_after.timestamp() < self.prober.now()
-        word, day = ("expired", certificate.not_after) if expired else ("is not valid before", certificate.not_before)
+        word, day = (
+            ("expired", certificate.not_after) if expired else ("is not valid before", certificate.not_before)
+        )
         on = " on" if expired else ""
         return _Failed(
             "tls-expired",
@@ -516,7 +528,9 @@ class _Walk:
                 "Check the address and port.",
             )
         if proxy:
-            failed = _Failed("proxy", f"{who}: {failed.fault.detail}", "Check HTTPS_PROXY, or ask who runs the proxy.")
+            failed = _Failed(
+                "proxy", f"{who}: {failed.fault.detail}", "Check HTTPS_PROXY, or ask who runs the proxy."
+            )
         raise failed
 
     def silent(self, silence: str) -> _Failed:
@@ -542,7 +556,10 @@ class _Walk:
             except TimeoutError:
                 failed = ("timeout", f"nothing more came for {self.prober.timeout_s:g} s")
             except (OSError, http.client.HTTPException) as error:
-                failed = ("cut", f"the connection was cut ({getattr(error, 'strerror', None) or type(error).__name__})")
+                failed = (
+                    "cut",
+                    f"the connection was cut ({getattr(error, 'strerror', None) or type(error).__name__})",
+                )
             else:
                 done += len(block)
                 if not block and response.length is not None:
@@ -562,7 +579,9 @@ class _Walk:
             )
 
 
-CLOCK_NEXT_STEP = "Set the clock of this machine, best by NTP: 'timedatectl' shows and 'timedatectl set-ntp true' mends it."
+CLOCK_NEXT_STEP = (
+    "Set the clock of this machine, best by NTP: 'timedatectl' shows and 'timedatectl set-ntp true' mends it."
+)
 
 
 def clock_text(difference_s: float, host: str) -> str:

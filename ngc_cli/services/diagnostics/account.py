@@ -1,25 +1,10 @@
-"""Facts of the account: who the API key belongs to, and the roles in orgs and teams."""
+"""Facts of the account: the roles in orgs and teams of the user that the API key belongs to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ngc_cli.records import RoleGrant, User
-
-
-@dataclass(frozen=True)
-class UserFacts:
-    """The user of the key."""
-
-    id: int | None
-    name: str | None
-    email: str | None
-
-
-def user_facts(user: User) -> UserFacts:
-    """Id, name and e-mail."""
-    return UserFacts(user.id, user.name, user.email)
 
 
 def org_roles(user: User) -> Mapping[str, list[str]]:

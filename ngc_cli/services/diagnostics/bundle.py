@@ -94,7 +94,12 @@ class _Keep(logging.Handler):
 
 def _entry(name: str, content: str) -> dict[str, Any]:
     raw = content.encode()
-    return {"name": name, "size_bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest(), "what": _ABOUT[name]}
+    return {
+        "name": name,
+        "size_bytes": len(raw),
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "what": _ABOUT[name],
+    }
 
 
 _ABOUT = {
@@ -107,7 +112,9 @@ _ABOUT = {
 def hidden_values(report: Any, hidden: str, path: str = "") -> Sequence[str]:
     """Where a report says ``hidden`` instead of a value."""
     if isinstance(report, Mapping):
-        return [at for name, member in report.items() for at in hidden_values(member, hidden, f"{path}/{name}")]
+        return [
+            at for name, member in report.items() for at in hidden_values(member, hidden, f"{path}/{name}")
+        ]
     if isinstance(report, list):
         return [at for item in report for at in hidden_values(item, hidden, path)]
     return [path] if report == hidden else []

@@ -53,5 +53,7 @@ class Failed(Exception):
 
 def fault_of_error(error: NgcError) -> Fault:
     """The error of a call, with its cause in a word."""
-    cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "unexpected")
-    return Fault(cause, error.message, error.hint)
+    for kind, cause in _CAUSES:
+        if isinstance(error, kind):
+            return Fault(cause, error.message, error.hint)
+    return Fault("unexpected", error.message, error.hint)

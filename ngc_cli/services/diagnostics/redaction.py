@@ -111,7 +111,7 @@ def _register_login(proxy: str) -> None:
 
 def _forms_of(home: str) -> re.Pattern[str]:
     """The folder as such, not as the beginning of another name; and quoted for URLs or in base64 anywhere."""
-    forms = [rf"{re.escape(home.rstrip('/'))}(?![\w.-])"]
+    forms = [rf"{re.escape(home.rstrip('/'))}(?![\w-]|\.\w)"]
     if len(home) >= _ENCODED_HOME_SHORTEST:
         forms += [quote(home, safe=""), re.escape(base64.b64encode(home.encode()).decode().rstrip("="))]
     return re.compile("|".join(forms))

@@ -36,6 +36,7 @@ PUBLIC_ECHOES = ("https://api.ipify.org", "https://checkip.amazonaws.com/", "htt
 _ECHO_LIMIT_S = 3.0
 _ARTIFACTS_LOOKED_AT = 100
 
+
 @dataclass(frozen=True)
 class Identity:
     """Who is asking: credentials, and how to find the user they belong to. A guest has neither key nor user."""
@@ -69,7 +70,9 @@ class Place:
 class ServerChecks:
     """The checks of one place, as one identity; ``identity`` None checks what needs no credentials."""
 
-    def __init__(self, place: Place, prober: Prober, identity: Identity | None, models: ArtifactApi | None) -> None:
+    def __init__(
+        self, place: Place, prober: Prober, identity: Identity | None, models: ArtifactApi | None
+    ) -> None:
         self.place = place
         self.prober = prober
         self.identity = identity
@@ -175,7 +178,11 @@ class ServerChecks:
         return fault_of_error(error)
 
     def _unhealthy(self, trace: Trace) -> Fault | None:
-        return trace.fault or _server_fault(trace) or (None if trace.status == 200 else _unexpected(trace, "an NGC API"))
+        return (
+            trace.fault
+            or _server_fault(trace)
+            or (None if trace.status == 200 else _unexpected(trace, "an NGC API"))
+        )
 
     def _search(self, kind: str) -> Check:
         """Ask for the first page of a list, as the identity."""
@@ -183,13 +190,17 @@ class ServerChecks:
         headers: Mapping[str, str] = {}
         where = "catalog"
         if self.identity is not None and not self.identity.is_guest and scope.org:
-            where = f"org/{quote(scope.org, safe='')}" + (f"/team/{quote(scope.team, safe='')}" if scope.team else "")
+            where = f"org/{quote(scope.org, safe='')}" + (
+                f"/team/{quote(scope.team, safe='')}" if scope.team else ""
+            )
             try:
                 headers = self.identity.credentials.scoped(scope).headers(self.place.api_url)
             except NgcError as error:
                 return Check("failed", fault=self.fault_of(error, self.place.auth_url))
         query = quote(json.dumps({"page": 0, "pageSize": 1, "query": "resourceId:*"}), safe="")
-        trace = self.prober.trace(f"{self.place.api_url}/v2/search/{where}/resources/{kind}?q={query}", headers=headers)
+        trace = self.prober.trace(
+            f"{self.place.api_url}/v2/search/{where}/resources/{kind}?q={query}", headers=headers
+        )
         fault = trace.fault or _server_fault(trace) or self._refusal(trace)
         if fault is None and not _is_json(trace):
             fault = _unexpected(trace, "an NGC API")
@@ -229,10 +240,10 @@ class ServerChecks:
         return ""
 
 
-def blame_registry(registry: Check, api: Check) -> Check:
+def blame_registry(registry: Check, api_is_up: bool) -> Check:
     """The check of the registry, seen together with that of the API: whose fault is it?"""
     down = ("refused", "timeout", "cut", "server", "unreachable")
-    if registry.fault is None or registry.fault.cause not in down or api.status != "success":
+    if registry.fault is None or registry.fault.cause not in down or not api_is_up:
         return registry
     fault = Fault(
         "registry-down",
@@ -309,5 +320,7 @@ def read_text(trace: Trace) -> str:
     read = trace.read
     if read is None:
         return ""
-    text = f"{format_size(read.bytes_read)} in {read.duration_s:.1f} s ({format_size(read.rate_bytes_per_s)}/s)"
+    text = (
+        f"{format_size(read.bytes_read)} in {read.duration_s:.1f} s ({format_size(read.rate_bytes_per_s)}/s)"
+    )
     return text + (f" of {format_size(read.bytes_wanted)}, then the time was up" if read.out_of_time else "")

@@ -133,7 +133,11 @@ def run_commands(commands: Sequence[Sequence[str]], limit_s: float = _COMMAND_LI
         try:
             running.append(
                 subprocess.Popen(
-                    words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
                 )
             )
         except OSError:
@@ -192,7 +196,13 @@ def gpu_state(run: Run = run_commands) -> GpuState:
     if not gpus:
         driver, gpus = _gpus(answers.get("gpus of an old driver", ""))
     methods = gpu_methods(answers.get("docker", ""), answers.get("wrapper", ""), shutil.which)
-    return GpuState(driver, gpus, methods, _RUN.get(methods[0]) if methods else None, _gpu_problem(smi, gpus, methods, docker))
+    return GpuState(
+        driver,
+        gpus,
+        methods,
+        _RUN.get(methods[0]) if methods else None,
+        _gpu_problem(smi, gpus, methods, docker),
+    )
 
 
 _RUN = {
@@ -202,7 +212,9 @@ _RUN = {
 }
 
 
-def _gpu_problem(smi: str | None, gpus: Sequence[Gpu], methods: Sequence[str], docker: str | None) -> str | None:
+def _gpu_problem(
+    smi: str | None, gpus: Sequence[Gpu], methods: Sequence[str], docker: str | None
+) -> str | None:
     if smi and not gpus:
         return "nvidia-smi finds no GPU or driver; run it to see why"
     if gpus and docker and not methods:
@@ -224,7 +236,9 @@ def _gpus(answer: str) -> tuple[str | None, tuple[Gpu, ...]]:
     return driver, tuple(gpus)
 
 
-def gpu_methods(docker_info: str, wrapper_version: str, which: Callable[[str], str | None]) -> tuple[str, ...]:
+def gpu_methods(
+    docker_info: str, wrapper_version: str, which: Callable[[str], str | None]
+) -> tuple[str, ...]:
     """Every usable method: native needs Docker 19.03 and the toolkit, the others what their package brings."""
     lines = docker_info.splitlines()
     try:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from ngc_cli.errors import NgcError
@@ -87,7 +88,7 @@ class Job:
 class Survey:
     """The collectors by section: ``jobs`` need nothing from each other, ``derived`` follow from earlier findings.
 
-    A section that is in both is collected first and then seen in the light of the others.
+    A section that is in both is collected first and then seen in the light of the ones before it.
     """
 
     jobs: Mapping[str, Job]
@@ -109,36 +110,37 @@ class Survey:
             if name in running:
                 job_limit_s = min(self.jobs[name].limit_s, limit_s)
                 finding = running[name].finding(section, started_s, job_limit_s)
-            if name in self.derived and finding.status != "skipped":
-                seen = {**findings, name: finding}
-                finding = replace(
-                    _judged(section, lambda name=name, seen=seen: self.derived[name](seen)),  # type: ignore[misc]
-                    elapsed_ms=finding.elapsed_ms,
-                )
+            if name in self.derived and (name not in running or finding.value is not None):
+                derive = partial(self.derived[name], {**findings, name: finding})
+                finding = replace(_judged(section, derive), elapsed_ms=finding.elapsed_ms)
             findings[name] = finding
             yield finding
+
+
+_NOWHERE = Section("", "", ())
 
 
 class _Running:
     """A collector at work in a thread of its own, which does not keep the process from ending."""
 
     def __init__(self, collect: Collect) -> None:
-        self._results: queue.SimpleQueue[tuple[Finding, float]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Finding] = queue.SimpleQueue()
         self._collect = collect
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        nowhere = Section("", "", ())
-        self._results.put((_judged(nowhere, self._collect), time.monotonic()))
+        started_s = time.monotonic()
+        finding = _judged(_NOWHERE, self._collect)
+        self._results.put(replace(finding, elapsed_ms=round((time.monotonic() - started_s) * 1000)))
 
     def finding(self, section: Section, started_s: float, limit_s: float) -> Finding:
         """The finding when it is there, or that it did not come in time."""
+        left_s = started_s + limit_s - time.monotonic()
         try:
-            finding, ended_s = self._results.get(timeout=max(started_s + limit_s - time.monotonic(), 0.0) or 0.001)
+            return replace(self._results.get(timeout=max(left_s, 0.001)), section=section)
         except queue.Empty:
             fault = Fault("timeout", f"no result within {limit_s:g} s", "Try again, or with --timeout 10.")
             return Finding(section, "failed", fault=fault, elapsed_ms=round(limit_s * 1000))
-        return replace(finding, section=section, elapsed_ms=round((ended_s - started_s) * 1000))
 
 
 def _judged(section: Section, collect: Collect) -> Finding:
@@ -153,7 +155,9 @@ def _judged(section: Section, collect: Collect) -> Finding:
         return Finding(section, "failed", fault=fault_of_error(error))
     except Exception as error:  # noqa: BLE001 - one broken section must not take the others with it
         detail = f"{type(error).__name__}: {error}"
-        return Finding(section, "failed", fault=Fault("unexpected", detail, "Report this with the whole output."))
+        return Finding(
+            section, "failed", fault=Fault("unexpected", detail, "Report this with the whole output.")
+        )
     if isinstance(value, Check):
         return Finding(section, value.status, value, value.fault, value.note)
     return Finding(section, "success", value)
