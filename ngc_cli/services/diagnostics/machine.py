@@ -47,6 +47,9 @@ _SHOWN_VARIABLES = frozenset(
         "NGC_MAX_REQUEST_ATTEMPTS",
     ]
 )
+_NETWORK_VARIABLES = frozenset(
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
+)
 HIDDEN = "set, value hidden"
 
 
@@ -229,9 +232,12 @@ def _mode(path: Path) -> str | None:
 
 
 def variables(environ: Mapping[str, str]) -> list[Variable]:
-    """The NGC variables that are set, by name. Only values that cannot be secrets are shown."""
+    """The variables that are set and that ngc obeys, by name. Values that may be secrets are hidden.
+
+    The login in the address of a proxy is left to the redactor.
+    """
     return [
-        Variable(name, value if name in _SHOWN_VARIABLES else HIDDEN)
+        Variable(name, HIDDEN if name.startswith("NGC_") and name not in _SHOWN_VARIABLES else value)
         for name, value in sorted(environ.items())
-        if name.startswith("NGC_")
+        if name.startswith("NGC_") or name.upper() in _NETWORK_VARIABLES
     ]
