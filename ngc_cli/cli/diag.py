@@ -16,6 +16,8 @@ from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ngc_cli.services.diagnostics.survey import Finding
 
 
@@ -97,9 +99,17 @@ def diag(ctx: typer.Context, options: Options) -> None:
             bundle.write(about, report, "\n\n".join(blocks) + "\n", examination.redactor)
             run.output.note(f"The bundle is in {options.output}. Have a look into it before you send it.")
     if failed:
-        causes = (f"{item.section.name} ({item.fault.cause})" for item in failed if item.fault)
-        run.output.note(f"{len(failed)} of {len(findings)} checks failed: {', '.join(causes)}.")
+        run.output.note(_verdict(failed, len(findings)))
         raise typer.Exit(ExitCode.ERROR)
+
+
+def _verdict(failed: Sequence[Finding], total: int) -> str:
+    """What failed, by cause."""
+    by_cause: dict[str, list[str]] = {}
+    for finding in failed:
+        by_cause.setdefault(finding.fault.cause if finding.fault else "", []).append(finding.section.name)
+    causes = "; ".join(f"{cause}: {', '.join(names)}" for cause, names in by_cause.items())
+    return f"{len(failed)} of {total} checks failed ({causes})."
 
 
 for _word, _summary in {

@@ -144,8 +144,6 @@ class Examination:
     def _identity(self) -> Identity | None:
         """Who is asking. With a broken configuration nobody: its key could be meant for another server."""
         from ngc_cli.api.orgs import OrgApi
-        from ngc_cli.oci.challenge import RegistryLogin
-        from ngc_cli.oci.registry import Registry
         from ngc_cli.services import orgs
         from ngc_cli.services.diagnostics.server import Identity
 
@@ -156,12 +154,8 @@ class Examination:
         except NgcError as error:
             self._broken = error
             return None
-        settings = self._settings
-        login = RegistryLogin(
-            self._run.http, settings.registry_url, api.credentials.key, auth_url=settings.auth_url
-        )
-        registry = Registry(self._run.http, login, on_warning=lambda text: None)
-        return Identity(api.credentials, partial(orgs.who, OrgApi(api), settings.org), registry.ping)
+        ping = self._run.images.registry.ping
+        return Identity(api.credentials, partial(orgs.who, OrgApi(api), self._settings.org), ping)
 
     def _configuration(self) -> list[Mapping[str, str]]:
         """The rows of ``ngc config current``."""

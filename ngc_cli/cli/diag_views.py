@@ -53,6 +53,7 @@ _CHECK_LABELS = {
     "clock": "Clock",
     "external_ip": "Global IP Address",
 }
+_ON_API_HOST = ("container_registry_meta", "model_registry")  # the way to it is told by api_gateway
 
 
 def heading(finding: Finding, places: Mapping[str, str]) -> str:
@@ -191,7 +192,10 @@ def _check_lines(finding: Finding) -> Lines:
     else:
         result = [(label, f"SUCCESS ({finding.note})" if finding.note else "SUCCESS")]
     trace = finding.value.trace if isinstance(finding.value, Check) else None
-    return result + (_trace_lines(trace) if trace is not None else [])
+    if trace is None:
+        return result
+    way = _way_lines(trace) if finding.section.name not in _ON_API_HOST or finding.fault else []
+    return [*result, ("Host", trace.host), *way, *_answer_lines(trace)]
 
 
 def _failure(finding: Finding) -> str:
@@ -203,27 +207,29 @@ def _next_step(finding: Finding) -> Lines:
     return [("Next step", finding.fault.next_step)] if finding.fault and finding.fault.next_step else []
 
 
-def _trace_lines(trace: Trace) -> Lines:
+def _way_lines(trace: Trace) -> Lines:
     """The way to the host, as far as it was gone."""
-    found = [("Host", trace.host), ("Proxy", trace.proxy or "none")]
+    found = []
     if trace.addresses:
         found.append(("Proxy addresses" if trace.proxy else "Addresses", ", ".join(trace.addresses)))
     if trace.unreachable and trace.unreachable != trace.addresses:
         found.append(("Addresses that do not answer", ", ".join(trace.unreachable)))
+    found.append(("Proxy", trace.proxy or "none"))
     if trace.certificate is not None:
         certificate = trace.certificate
-        found.append(
-            (
-                "TLS",
-                f"{trace.tls_version}, issued by '{certificate.issuer}', valid until "
-                f"{certificate.not_after:%Y-%m-%d}",
-            )
-        )
+        until = f"{certificate.not_after:%Y-%m-%d}"
+        found.append(("TLS", f"{trace.tls_version}, issued by '{certificate.issuer}', valid until {until}"))
         found.append(("Trusted certificates", trace.trusted))
-    if trace.status:
-        found.append(("HTTP status", str(trace.status)))
     if trace.clock_difference_s is not None:
         found.append(("Clock difference", f"{trace.clock_difference_s:+.1f} s"))
+    return found
+
+
+def _answer_lines(trace: Trace) -> Lines:
+    """What came back, and how fast."""
+    found = []
+    if trace.status:
+        found.append(("HTTP status", str(trace.status)))
     if trace.connect_ms is not None and trace.answer_ms is not None:
         found.append(("Latency", f"{trace.connect_ms} ms to connect, {trace.answer_ms} ms to answer"))
     if trace.read is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import logging
 import socket
 import ssl
 import threading
@@ -22,8 +23,10 @@ from urllib.parse import unquote, urlsplit
 
 from ngc_cli import __version__
 from ngc_cli.http.certificate import Certificate, read_certificate
-from ngc_cli.http.redact import redact_text, redact_url
+from ngc_cli.http.redact import redact_headers, redact_text, redact_url
 from ngc_cli.units import format_duration, format_size
+
+log = logging.getLogger("ngc_cli.http")
 
 Result = TypeVar("Result")
 Cause = Literal[
@@ -142,7 +145,16 @@ class Prober:
             walk.found["fault"] = failure.fault
         finally:
             walk.close()
-        return Trace(**walk.found)  # type: ignore[arg-type]
+        trace = Trace(**walk.found)  # type: ignore[arg-type]
+        log.debug(
+            "probe %s by %s -> %d, %s, got %s",
+            trace.url,
+            trace.proxy or "no proxy",
+            trace.status,
+            trace.fault or "no fault",
+            redact_headers(trace.headers),
+        )
+        return trace
 
 
 def default_ca_bundle() -> str:
@@ -587,7 +599,7 @@ CLOCK_NEXT_STEP = (
 def clock_text(difference_s: float, host: str) -> str:
     """How far the clock of this machine is off, seen from a server."""
     word = "behind" if difference_s > 0 else "ahead of"
-    return f"the clock of this machine is {format_duration(abs(difference_s))} {word} that of {host}"
+    return f"the clock of this machine is {format_duration(round(abs(difference_s)))} {word} that of {host}"
 
 
 def _since_ms(started: float) -> int:

@@ -12,13 +12,14 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ngc_cli.errors import LocalFileError
+from ngc_cli.services.diagnostics.machine import HIDDEN
 from ngc_cli.services.diagnostics.redaction import Redactor
 
 
@@ -65,6 +66,7 @@ class Bundle:
         manifest = {
             **redactor.value(about, "manifest.json"),
             "files": [_entry(name, content) for name, content in files.items()],
+            "hidden_values": _hidden(report),
             "redactions": [asdict(item) for item in redactor.redactions if item.place],
         }
         files["manifest.json"] = json.dumps(manifest, indent=4) + "\n"
@@ -109,12 +111,13 @@ _ABOUT = {
 }
 
 
-def hidden_values(report: Any, hidden: str, path: str = "") -> Sequence[str]:
-    """Where a report says ``hidden`` instead of a value."""
+def _hidden(report: Any, path: str = "") -> list[str]:
+    """Where the report says that it does not tell a value, as paths of member names."""
     if isinstance(report, Mapping):
-        return [
-            at for name, member in report.items() for at in hidden_values(member, hidden, f"{path}/{name}")
-        ]
+        if "key" in report:  # a row of the configuration
+            report = {str(report["key"]): report.get("value")}
+        return [at for name, member in report.items() for at in _hidden(member, f"{path}/{name}")]
     if isinstance(report, list):
-        return [at for item in report for at in hidden_values(item, hidden, path)]
-    return [path] if report == hidden else []
+        return [at for item in report for at in _hidden(item, path)]
+    is_masked = isinstance(report, str) and (report == HIDDEN or report.startswith("****"))
+    return [path.strip("/")] if is_masked else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -92,12 +92,14 @@ class ServerChecks:
         if self.identity is None or self.identity.is_guest:
             return Check("skipped", "no API key is set", trace=trace)
         try:
-            self.identity.who()
+            user = self.identity.who()
         except NotFound:
             return Check("success", "a service key", trace=trace)
         except NgcError as error:
-            return _judge(trace, self.fault_of(error, self.place.api_url))
-        return Check("success", trace=trace)
+            fault = self.fault_of(error, self.place.api_url)
+            what = "the API key is not good" if fault.cause == "key" else "the API key could not be checked"
+            return _judge(trace, replace(fault, detail=f"{what}: {fault.detail}"))
+        return _judge(trace, self._not_a_member(user))
 
     def container_registry(self) -> Check:
         """The registry answers as one, and lets the key log in."""
@@ -219,6 +221,17 @@ class ServerChecks:
                 "Check org and team with 'ngc config current'; 'ngc user who' shows what you belong to.",
             )
         return None if trace.status == 200 else _unexpected(trace, "an NGC API")
+
+    def _not_a_member(self, user: User) -> Fault | None:
+        """The fault for a user who has roles, but none in the org."""
+        orgs = {grant.org.name for grant in user.roles or () if grant.org}
+        if not orgs or not self.place.org or self.place.org in orgs:
+            return None
+        return Fault(
+            "forbidden",
+            f"the API key is good, but its user has no role in org '{self.place.org}'",
+            f"Choose an org you belong to with 'ngc config set --org': {', '.join(sorted(orgs))}.",
+        )
 
     def _file_to_read(self, read_bytes: int) -> str:
         """A link to a large file, of the own org if possible; empty when no version with a file can be seen."""
