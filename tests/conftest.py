@@ -9,6 +9,7 @@ import pytest
 pytest.register_assert_rewrite("support")
 
 pytest_plugins = [
+    "support.brokennet",
     "support.commands",
     "support.distribution",
     "support.faultproxy",
