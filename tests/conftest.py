@@ -12,6 +12,7 @@ pytest_plugins = [
     "support.brokennet",
     "support.commands",
     "support.distribution",
+    "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
     "support.program",

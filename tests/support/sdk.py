@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Sdk:
     key: str
     org: str
     team: str = "no-team"
+    more_environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, code: str) -> list[Any]:
         """Run Python code that uses the client ``clt`` and ``tell``; returns what it told, as plain values.
@@ -79,6 +80,7 @@ class Sdk:
             "TEST_KEY": self.key,
             "TEST_ORG": self.org,
             "TEST_TEAM": self.team,
+            **self.more_environment,
         }
         script = self.home / "script.py"
         script.write_text(_PRELUDE + textwrap.dedent(code), encoding="utf-8")
