@@ -16,10 +16,11 @@ from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content import FolderStore
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import Dialect, Problem, render
-from ngc_cli.server.routes import artifacts, auth, distribution, files, images, orgs, search, uploads
+from ngc_cli.server.routes import artifacts, auth, distribution, files, images, links, orgs, search, uploads
 from ngc_cli.server.signing import Signer
 
 ROUTES: tuple[ActionRoute, ...] = (
+    *links.ROUTES,  # the most frequent requests first: they are tried in this order
     *auth.ROUTES,
     *orgs.ROUTES,
     *search.ROUTES,
