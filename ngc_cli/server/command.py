@@ -175,8 +175,12 @@ def _serve(arguments: argparse.Namespace) -> int:
         _write_atomically(state, json.dumps(facts))
         sys.stderr.write(f"listening on {url}\n")
         sys.stderr.flush()
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises the signal again when it is done
-            signal.signal(number, lambda *_: None)
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens, and again when it is done
+            signal.signal(number, end)
         server.run(sockets=[listener])
         with suppress(FileNotFoundError):
             state.unlink()
