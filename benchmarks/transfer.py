@@ -80,9 +80,7 @@ def fetch(spec: str) -> None:
 def nginx(base: Path) -> Iterator[None]:
     config = base / "nginx.conf"
     config.write_text(
-        NGINX.format(
-            base=base, port=PORT, capped=CAPPED_PORT, user="user root;" if os.geteuid() == 0 else ""
-        )
+        NGINX.format(base=base, port=PORT, capped=CAPPED_PORT, user="user root;" if os.geteuid() == 0 else "")
     )
     server = subprocess.Popen(["nginx", "-c", str(config), "-e", str(base / "error.log")])
     try:
@@ -149,18 +147,23 @@ class Bench:
         os.sync()
 
     def cases(self) -> dict[str, Case]:
-        url, capped, peer = f"http://127.0.0.1:{PORT}/large", f"http://127.0.0.1:{CAPPED_PORT}/capped", self.out
+        url, capped, peer = (
+            f"http://127.0.0.1:{PORT}/large",
+            f"http://127.0.0.1:{CAPPED_PORT}/capped",
+            self.out,
+        )
         curl = ["curl", "-s", "-o", f"{peer}/peer/large", url]
         shell = f"{shlex.join(curl)} && openssl dgst -sha256 {peer}/peer/large"
         aria = ["aria2c", "-q", "--allow-overwrite=true", "-d", f"{peer}/peer"]
         listing = self.base / "small.curl"
         listing.write_text(
-            "".join(f'url = "http://127.0.0.1:{PORT}/{path}"\noutput = "{peer}/peer/{path}"\n' for path in self.small)
+            "".join(
+                f'url = "http://127.0.0.1:{PORT}/{path}"\noutput = "{peer}/peer/{path}"\n'
+                for path in self.small
+            )
         )
         aria_list = self.base / "small.aria"
-        aria_list.write_text(
-            "".join(f"http://127.0.0.1:{PORT}/{path}\n out={path}\n" for path in self.small)
-        )
+        aria_list.write_text("".join(f"http://127.0.0.1:{PORT}/{path}\n out={path}\n" for path in self.small))
         one_url = shlex.join(["curl", "-s", "-o", f"{peer}/peer/large", url])
         return {
             "new file": Case(
@@ -186,7 +189,11 @@ class Bench:
                     "ours": self.ours("digest", self.large, digest=True),
                     "curl": curl,
                     "curl + openssl": ["sh", "-c", shell],
-                    "curl + sync + openssl": ["sh", "-c", f"{one_url} && sync {peer}/peer/large && openssl dgst -sha256 {peer}/peer/large"],
+                    "curl + sync + openssl": [
+                        "sh",
+                        "-c",
+                        f"{one_url} && sync {peer}/peer/large && openssl dgst -sha256 {peer}/peer/large",
+                    ],
                 },
                 (("curl", 2.1), ("curl + openssl", 0.8), ("curl + sync + openssl", 0.8)),
                 self.keep,
@@ -204,7 +211,16 @@ class Bench:
                 {
                     "ours": self.ours("small", self.small, digest=True),
                     "aria2c -j16": [*aria, "-j16", "-i", str(aria_list)],
-                    "curl --parallel": ["curl", "-s", "--parallel", "--parallel-max", "8", "--create-dirs", "-K", str(listing)],
+                    "curl --parallel": [
+                        "curl",
+                        "-s",
+                        "--parallel",
+                        "--parallel-max",
+                        "8",
+                        "--create-dirs",
+                        "-K",
+                        str(listing),
+                    ],
                 },
                 (("aria2c -j16", 2.0),),
                 self.keep,
@@ -254,7 +270,9 @@ def main() -> int:
                     if name != "ours":
                         ratio = ours_s / seconds
                         missed |= goal is not None and ratio > goal
-                        print(f"  x {name:<22} {ratio:5.2f}  ({seconds:.2f} s)  goal {goal or '-'}", flush=True)
+                        print(
+                            f"  x {name:<22} {ratio:5.2f}  ({seconds:.2f} s)  goal {goal or '-'}", flush=True
+                        )
     return 1 if missed and options.check else 0
 
 
