@@ -13,6 +13,7 @@ pytest_plugins = [
     "support.distribution",
     "support.faultproxy",
     "support.faultserver",
+    "support.peers",
     "support.program",
     "support.registry",
 ]
