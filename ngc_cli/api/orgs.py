@@ -52,11 +52,6 @@ class OrgApi:
         self._actor: str | None = None
 
     @property
-    def is_guest(self) -> bool:
-        """Whether there is no key."""
-        return self._client.credentials.is_guest
-
-    @property
     def has_scoped_key(self) -> bool:
         """Whether the key is one whose owner ``caller`` tells."""
         return self._client.credentials.key.startswith("nvapi-")

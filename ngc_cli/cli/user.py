@@ -32,7 +32,7 @@ def info(ctx: typer.Context, who: UserArg) -> None:
     from ngc_cli.services.members import Members
 
     run = Runtime.of(ctx)
-    found = Members(run.people, run.org).find(who, run.settings.team)
+    found = Members(run.people, run.org).look_up(who, run.settings.team)
     if isinstance(found, User):
         run.output.show(people.user_table(found, one_row_per_grant=run.format_type == "csv"))
     else:

@@ -345,14 +345,17 @@ class _Resolution:
             raise _bad_value(first, str(error)) from error
 
     def _context(self) -> tuple[str, str]:
-        """Org and team in effect: an org option without a team option resets the team, and a team needs an org."""
+        """Org and team in effect: an org option without a team option resets the team, and a team needs an org.
+
+        Teams are called in lower case on every server; the guide writes ``--team team_B`` (3.3).
+        """
         org = self._value("org", parse_name, "")
         org = "" if org == NO_ORG else org
         if self.flags.org is not None and self.flags.team is None:
             reset = Candidate(NO_TEAM, FLAG, "--org")
             self.candidates["team"] = (reset, *self.candidates["team"])
         team = self._value("team", parse_name, "")
-        team = "" if team == NO_TEAM else team
+        team = "" if team == NO_TEAM else team.lower()
         if team and not org:
             self.warnings.append(f"team '{team}' has no effect without an org")
             team = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from types import TracebackType
 
@@ -36,6 +37,11 @@ class RangeBody:
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
         self._response.close()
+
+    def abort(self) -> None:
+        """End a read that another thread waits in."""
+        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # ended already
+            self._response.raw.shutdown()
 
     def __enter__(self) -> RangeBody:
         return self

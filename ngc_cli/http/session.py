@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -20,7 +19,7 @@ from ngc_cli import __version__
 from ngc_cli.errors import NetworkError, ServerError
 from ngc_cli.http.auth import Authenticator
 from ngc_cli.http.redact import redact_headers, redact_text, redact_url
-from ngc_cli.http.status import error_from_response, error_from_transport
+from ngc_cli.http.status import error_from_response, error_from_transport, retry_after_s
 
 log = logging.getLogger("ngc_cli.http")
 
@@ -135,7 +134,7 @@ class Http:
     def _backoff_s(self, attempt: int, retry_after: str | None) -> float:
         """Exponential with full jitter, but never less than the server asks for."""
         ceiling = min(self.settings.backoff_s * 2 ** (attempt - 1), 30.0)
-        asked = _retry_after_s(retry_after)
+        asked = retry_after_s(retry_after)
         if asked > _MAX_WAIT_S:
             raise ServerError(
                 f"the server asks to wait {asked:.0f} s before the next try",
@@ -234,17 +233,3 @@ def _check_redirect(source: str, target: str) -> None:
             f"{redact_url(source)} redirects to {redact_url(target)}, which is not safe to follow",
             hint="Check the address of the server.",
         )
-
-
-def _retry_after_s(value: str | None) -> float:
-    """Seconds of a Retry-After header in either form; 0 when absent or unreadable (RFC 9110, 10.2.3)."""
-    if not value:
-        return 0.0
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0

@@ -10,6 +10,8 @@ import json
 import re
 import socket
 import ssl
+import time
+from email.utils import parsedate_to_datetime
 from html import unescape
 
 import requests
@@ -56,13 +58,15 @@ def error_from_response(response: requests.Response) -> NgcError:
     if status >= 500:
         hint = "The fault is the server's. Try again later; 'ngc diag server' checks its parts."
         text = f"{text or 'no explanation'} (HTTP {status} from {_host(url)})"
-    return kind(
+    error = kind(
         redact_text(text) or f"HTTP {status} from {_host(url)}",
         hint=hint,
         status=status,
         request_id=request_id,
         request=f"{method} {url}",
     )
+    error.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
+    return error
 
 
 def error_from_transport(error: Exception, method: str, url: str) -> NetworkError:
@@ -71,6 +75,20 @@ def error_from_transport(error: Exception, method: str, url: str) -> NetworkErro
     host = _host(shown)
     reason, hint = _transport_cause(error)
     return NetworkError(f"{host} {reason}", hint=hint, request=f"{method} {shown}")
+
+
+def retry_after_s(value: str | None) -> float:
+    """Seconds of a Retry-After header in either form; 0 when absent or unreadable (RFC 9110, 10.2.3)."""
+    if not value:
+        return 0.0
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _transport_cause(error: Exception) -> tuple[str, str]:

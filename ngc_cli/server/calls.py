@@ -156,6 +156,15 @@ class BaseCall:
             )
         raise self.refusal(f"{what} not found")
 
+    def may(self, action: Action, team_id: int | None) -> bool:
+        """Whether the table says yes to another action, in the org of the request or in a team of it."""
+        return access.answer(self.caller, action, self.the_org.id, team_id) is Answer.YES
+
+    def require(self, action: Action, team_id: int | None) -> None:
+        """Refuse with a 403 Problem unless the table says yes to another action as well."""
+        if not self.may(action, team_id):
+            raise forbidden(f"your roles do not let you {action.value} in '{self.the_org.name}'")
+
     def refusal(self, for_guests: str) -> Problem:
         """The refusal for this caller; ``for_guests`` to a guest who may look elsewhere."""
         return self.gate.refusal(self, for_guests)

@@ -32,6 +32,7 @@ from ngc_cli.server.metadata import (
     ImageRepository,
     ImageTag,
     Upload,
+    Version,
 )
 
 GRACE_S = 3600
@@ -73,9 +74,16 @@ def collect(registry: Registry, *, grace_s: float = GRACE_S, abandoned_s: float 
 
 
 def _drop_uploads(before: datetime, abandoned: datetime, db: Session) -> int:
-    """Forget abandoned uploads; those that are complete need to be kept only until they are committed."""
-    finished = and_(Upload.content_sha256.is_not(None), Upload.touched_at < before)
-    db.execute(delete(Upload).where(finished))
+    """Forget abandoned uploads; those that are complete need to be kept only until they are committed.
+
+    A version is committed when all its files are here, which may be days after the first of them is.
+    """
+    committed = exists().where(
+        File.sha256 == Upload.content_sha256,
+        File.version_id == Version.id,
+        Version.artifact_id == Upload.artifact_id,
+    )
+    db.execute(delete(Upload).where(committed, Upload.touched_at < before))
     models = db.execute(delete(Upload).where(Upload.touched_at < abandoned).returning(Upload.id))
     blobs = db.execute(delete(BlobUpload).where(BlobUpload.touched_at < abandoned).returning(BlobUpload.id))
     return len(models.all()) + len(blobs.all())

@@ -106,7 +106,7 @@ def _row(line: int, names: Sequence[str], cells: Sequence[str], base: Addition, 
     try:
         if len(cells) > len(names):
             raise UsageError(f"{len(cells)} cells under {len(names)} columns")
-        team = values.get("team") or base.team
+        team = (values.get("team") or base.team).lower()
         given = [role for role in values.get("role", "").split(";") if role.strip()]
         return Row(
             line,

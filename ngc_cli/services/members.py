@@ -158,6 +158,15 @@ class Members:
             raise self._unknown(who, team)
         return found[0]
 
+    def look_up(self, who: str, team: str) -> User | Invitation:
+        """Like ``find`` in the whole org, or in the team alone where the key may look no further."""
+        try:
+            return self.find(who)
+        except Forbidden:
+            if not team:
+                raise
+            return self.find(who, team)
+
     def member(self, who: str, team: str = "") -> User:
         """The member that an address or a number names; raises NotFound, also for somebody only invited."""
         if "@" not in who:

@@ -2,15 +2,30 @@
 
 Shared by models, model-scripts and image layers. It knows no protocol: bytes come in through ``RemoteFile.open``
 and go out through callables of the caller. Layers: ``parts`` (pure planning), ``journal`` (what is done so far),
-``sink`` (a file in the making), ``manager`` (the pool), ``download`` and ``upload`` (the two directions).
+``tree`` (the destination folder), ``sink`` (a file in the making), ``manager`` (the pool), ``download`` and
+``upload`` (the two directions).
+
+For callers:
+
+- ``download.download(files, folder, options, progress, cancel)`` fetches ``RemoteFile``s. ``RemoteFile.open(start,
+  end)`` makes one request and returns a ``Body``; it renews expired links by itself. What it raises decides:
+  NetworkError, ServerError and IntegrityError are tried again, anything else fails the file. ``verify_folder``
+  re-hashes a folder, ``plan_download`` tells what is missing; both work without a request.
+- ``upload.collect`` lists what to send, ``upload.hash_files`` hashes it, ``upload.send`` moves it by parts through a
+  ``Protocol`` object of the caller, ``upload.UploadState`` remembers all that.
+- ``cancel`` is an Event that the caller's signal handler sets; the functions return or raise ``Cancelled`` within
+  about a second.
 
 Decisions:
 
 - State lives in ``<dest>/.ngc-transfer/<key>/``, on the file system of the destination and never in the content
   folder itself, so that a finished part is renamed into place and nothing is written outside ``--dest``.
-- A partial file belongs to one process; its name carries the owner. A dead owner's is taken over by an exclusive
-  rename, a live one's is left alone. So no locks are needed, which network file systems lack.
+- Files in the making belong to one process. A dead owner's are taken over by an exclusive rename of the folder they
+  are in, a living one's are left alone. So no locks are needed, which network file systems lack.
 - A range is journalled after its bytes were handed to the kernel, without a sync: enough for ``kill -9``. After a
-  power cut the digest is what decides. Large files are synced before they get their name; small ones are checked
-  by size and time on the next run.
+  power cut the digest decides; without a digest nothing from before it is continued.
+- Files above 1 MiB are synced before they get their name. Smaller ones are not: that would cost many times their
+  transfer. They are hashed again by the next run if the machine was restarted since.
+- An entity tag that changes starts a file over. In the second try the digest, where the server tells one, has the
+  last word, since replicas of a server may give different tags to the same bytes.
 """

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-import shutil
-import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, TransferIncomplete
 from ngc_cli.events import Progress
-from ngc_cli.transfer.journal import Content, Finished, StateFolder
-from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task, with_retries
-from ngc_cli.transfer.parts import Range, split
-from ngc_cli.transfer.sink import Sink, check_paths, disk_errors, hash_file, prepare_parent
+from ngc_cli.transfer.journal import Content, Finished, Partial, StateFolder, boot
+from ngc_cli.transfer.manager import BUFFER_BYTES, Cancelled, Limiter, Pool, Task, with_retries
+from ngc_cli.transfer.parts import MIB, Range, split
+from ngc_cli.transfer.sink import Sink, hash_file, write_small, wrong_digest
+from ngc_cli.transfer.tree import DiskError, Tree, check_paths, disk_errors, folds_names, free_bytes
 from ngc_cli.units import format_size
 
-WHOLE_FILE_BYTES = 16 * 1024 * 1024
+WHOLE_FILE_BYTES = 16 * MIB
+_PROGRESS_BYTES = MIB
+_SLOW_READ_S = 0.25
+_SMALLEST_READ_BYTES = 64 * 1024
+_RANGE_NOT_SATISFIABLE = 416
+_HASHERS = os.cpu_count() or 1
 
 
 class Body(Protocol):
-    """Bytes of a remote file as they arrive."""
+    """Bytes of a remote file as they arrive: from ``start`` on, of ``total_bytes`` of the whole file if known."""
 
     start: int
     total_bytes: int | None
@@ -35,13 +43,16 @@ class Body(Protocol):
     def close(self) -> None:
         """Give up the connection if bytes are left."""
 
+    def abort(self) -> None:
+        """Make a read that another thread is waiting in end at once."""
+
 
 @dataclass(frozen=True)
 class RemoteFile:
     """A file to fetch: relative path, size, hex sha256 or None, and how to open bytes start to end (exclusive).
 
     ``open`` makes one try and raises NgcError kinds; a body that starts at 0 although more was asked for says that
-    the server has no ranges.
+    the server has no ranges. An empty file is never opened.
     """
 
     path: str
@@ -57,7 +68,8 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class DownloadOptions:
-    """How to download; ``retries`` after the first try of each range, ``threads`` at most."""
+    """How to download: ``state`` is a folder on the disk of the destination, of this transfer alone; ``retries``
+    come after the first try of each range, ``threads`` at most."""
 
     state: Path
     threads: int = 8
@@ -101,6 +113,10 @@ def download(
     return _Download(files, folder, options, progress, cancel).run()
 
 
+class _StartOver(NgcError):
+    """What is there of a file cannot be continued: the server has no ranges, or another file."""
+
+
 class _Download:
     def __init__(
         self,
@@ -111,188 +127,293 @@ class _Download:
         cancel: threading.Event,
     ) -> None:
         self.files = files
-        self.folder = folder
+        self.tree = Tree(folder)
         self.options = options
         self.progress = progress
         self.cancel = cancel
         self.state = StateFolder(options.state)
-        self.pool = Pool(options.threads, cancel)
+        self.pool = Pool(options.threads, cancel, tick=self.state.beat, on_cancel=self._abort)
         self.limiter = Limiter(options.rate_bytes_per_s, cancel)
         self.report = DownloadReport()
         self.lock = threading.Lock()
         self.counted_bytes: dict[str, int] = {}
+        self.bodies: set[Body] = set()
+        self.sinks: list[Sink] = []
 
     def run(self) -> DownloadReport:
         """Choose, check the space, fetch, report."""
-        check_paths(file.path for file in self.files)
-        missing = self._missing()
-        if self.options.check_space:
-            self._check_space(missing)
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.state.create()
-        self.progress.begin("download", sum(file.size_bytes for file in missing), len(missing))
+        paths = [file.path for file in self.files]
+        check_paths(paths, folds_names=lambda: False)
+        complete = False
         try:
-            self.pool.run(self._tasks(missing))
+            with disk_errors(self.options.state):
+                self.state.open()
+            check_paths(paths, folds_names=lambda: folds_names(self.options.state))
+            missing = self._missing()
+            self.tree.refuse_obstacles(file.path for file in missing)
+            if self.options.check_space:
+                self._check_space(missing)
+            with disk_errors(self.tree.root):
+                self.tree.root.mkdir(parents=True, exist_ok=True)
+            self.progress.begin("download", sum(file.size_bytes for file in missing), len(missing))
+            try:
+                self.pool.run(self._tasks(missing))
+            finally:
+                self.progress.end()
+                if self.pool.has_ended:
+                    for sink in self.sinks:
+                        sink.close()
+            complete = len(self.report.fetched) + len(self.report.skipped) == len(self.files)
         finally:
-            self.state.close()
-            self.progress.end()
-        report = self.report
-        if len(report.fetched) + len(report.skipped) == len(self.files):
-            self.state.sweep()
-        elif not (report.failed or self.cancel.is_set()):
+            self.state.close(complete=complete)
+        if not (complete or self.report.failed or self.cancel.is_set()):
             raise TransferIncomplete(
                 "not every file was fetched, for no known reason", hint="Run the same command again."
             )
-        return report
+        return self.report
+
+    def _abort(self) -> None:
+        """After a cancel: end the reads that workers wait in."""
+        with self.lock:
+            bodies = list(self.bodies)
+        for body in bodies:
+            body.abort()
 
     def _missing(self) -> list[RemoteFile]:
         """Files that are not on disk as they should be; what is, is skipped without a request."""
-        present = present_files(
-            self.files, self.folder, self.state if self.options.resume else None, self.progress
-        )
+        present: set[str] = set()
+        if self.options.resume:
+            present, unknown = known_files(self.files, self.tree, self.state)
+            verified = self._verified(unknown) if unknown else set()
+            present |= verified
         self.report.skipped = [file.path for file in self.files if file.path in present]
         return [file for file in self.files if file.path not in present]
 
+    def _verified(self, files: Sequence[RemoteFile]) -> set[str]:
+        """Those of the files on disk, left by somebody else, that have the right digest."""
+        good: set[str] = set()
+
+        def keep(file: RemoteFile, status: os.stat_result, digest: str) -> None:
+            if digest == file.sha256:
+                self.state.add_finished(file.path, Finished(status.st_size, status.st_mtime_ns, digest))
+                good.add(file.path)
+
+        hash_present(files, self.tree, self.progress, Pool(_HASHERS, self.cancel, tick=self.state.beat), keep)
+        return good
+
     def _check_space(self, missing: Sequence[RemoteFile]) -> None:
-        needed = sum(file.size_bytes for file in missing) - _partial_bytes(self.options.state)
-        free = free_bytes(self.folder)
+        needed = sum(file.size_bytes for file in missing) - self.state.reserved_bytes()
+        free = free_bytes(self.tree.root)
         if needed > free:
-            raise LocalFileError(
-                f"{format_size(needed)} are needed in '{self.folder}' and {format_size(free)} are free",
+            raise DiskError(
+                f"{format_size(needed)} are needed in '{self.tree.root}' and {format_size(free)} are free",
                 hint="Make room, choose another --dest, or add --no-space-check.",
             )
 
     def _tasks(self, missing: Sequence[RemoteFile]) -> Iterator[Task]:
-        """Large files first, in ranges; then small ones, each in one request."""
-        ordered = sorted(missing, key=lambda file: file.size_bytes <= WHOLE_FILE_BYTES)
-        for file in ordered:
+        """Large files first, in ranges; then those that one request fetches."""
+        for file in sorted(missing, key=lambda file: file.size_bytes <= WHOLE_FILE_BYTES):
             if file.size_bytes <= WHOLE_FILE_BYTES:
                 yield _Small(self, file)
-            else:
-                yield from _Large(self, file).tasks()
-
-    def receive(self, file: RemoteFile, sink: Sink, wanted: Range, buffer: memoryview) -> None:
-        """Fetch a range into the sink, going on after every break; raises what retries could not cure."""
-        position = wanted.start
-        at_last_try = wanted.start - 1
-
-        def attempt() -> None:
-            nonlocal position, at_last_try
-            at_last_try = position
-            body = file.open(position, wanted.end)
+                continue
             try:
-                self._check_body(file, sink, body, position)
-                while position < wanted.end:
-                    room = min(self.limiter.step_bytes, len(buffer), wanted.end - position)
-                    count = body.readinto(buffer[:room])
-                    if count == 0:
-                        raise NetworkError(f"the server cut '{file.path}' short at {format_size(position)}")
-                    sink.write(position, buffer[:count])
-                    position += count
-                    self.moved(file, count)
-                if body.total_bytes is None and body.start == 0 and body.readinto(buffer[:1]):
-                    raise IntegrityError(f"the server sends more than the promised size of '{file.path}'")
-            finally:
-                body.close()
+                large = _Large(self, file)
+            except DiskError:
+                raise
+            except LocalFileError as error:
+                self.failed(file, error)
+            else:
+                yield from large.tasks()
+
+    # one file
+
+    def attempt(self, file: RemoteFile, fetch: Callable[[], None], buffer: memoryview) -> None:
+        """Run ``fetch``; when its result is wrong, fetch once more from nothing; then the file has failed."""
+        try:
+            try:
+                fetch()
+            except (IntegrityError, _StartOver) as error:
+                self.progress.note(f"Fetching '{file.path}' again: {error.message}")
+                self.partial(file, resume=False).discard()
+                self.take_back(file)
+                self.whole(file, buffer, again=True)
+        except (Cancelled, DiskError):
+            raise
+        except _StartOver as error:
+            self.failed(file, IntegrityError(error.message, hint=error.hint))
+        except NgcError as error:
+            self.failed(file, error)
+
+    def at_once(self, file: RemoteFile, buffer: memoryview) -> None:
+        """Fetch a file that fits into the buffer: one request, one write, no log."""
+        data = buffer[: file.size_bytes]
+
+        def fetch() -> None:
+            position = 0
+            with self.opened(file, 0, file.size_bytes) as body:
+                if body.start != 0:
+                    raise IntegrityError(f"the server sends other bytes of '{file.path}' than were asked for")
+                while position < len(data):
+                    room = data[position : position + self.limiter.step_bytes]
+                    position += self.read(file, body, room, position)
+                _expect_end(file, body)
+
+        if data:
+            with_retries(fetch, retries=self.options.retries, cancel=self.cancel, note=self.progress.note)
+        digest = hashlib.sha256(data).hexdigest() if file.sha256 else ""
+        if file.sha256 and digest != file.sha256:
+            raise wrong_digest(file.path, digest, file.sha256)
+        status = write_small(self.state.scratch(), self.tree, file.path, data)
+        self.shown(file, len(data))
+        self.done(file, Finished(status.st_size, status.st_mtime_ns, digest, boot()))
+
+    def whole(self, file: RemoteFile, buffer: memoryview, *, again: bool = False) -> None:
+        """Fetch a file in one stream, from the start or from where an earlier run stopped."""
+        sink = self.sink(file)
+        try:
+            for gap in sink.missing():
+                self.receive(file, sink, gap, buffer, alone=again)
+            self.name(file, sink, buffer)
+        finally:
+            sink.close()
+
+    def sink(self, file: RemoteFile) -> Sink:
+        """The file in the making; what an earlier run left of it is shown as progress."""
+        sink = Sink(self.partial(file, resume=self.options.resume), file.path)
+        self.shown(file, file.size_bytes - sum(gap.size_bytes for gap in sink.missing()))
+        return sink
+
+    def partial(self, file: RemoteFile, *, resume: bool) -> Partial:
+        """The state of a file in the making, of an earlier run if it may be continued."""
+        with disk_errors(self.options.state):
+            return self.state.partial(file.path, file.content, resume=resume)
+
+    def receive(
+        self, file: RemoteFile, sink: Sink, wanted: Range, buffer: memoryview, *, alone: bool = False
+    ) -> None:
+        """Fetch a range into the sink, going on after every break; raises what retries could not cure.
+
+        ``alone`` says that this is the only stream of the file: then a server without ranges may begin at 0 again,
+        and the digest, where there is one, decides instead of the entity tag.
+        """
+        position = tried_from = wanted.start
+
+        def fetch() -> None:
+            nonlocal position, tried_from
+            tried_from = position
+            with self.opened(file, position, wanted.end) as body:
+                if body.start > position or (body.start < position and not alone):
+                    raise _StartOver(f"the server does not send parts of '{file.path}'")
+                self.check_same(file, sink.partial, body, alone=alone)
+                at, step = body.start, len(buffer)
+                while at < wanted.end:
+                    end = position if at < position else wanted.end
+                    began_s = time.monotonic()
+                    room = buffer[: min(step, self.limiter.step_bytes, end - at)]
+                    count = self.read(file, body, room, at)
+                    if at == position:
+                        sink.write(at, room[:count])
+                        self.shown(file, count)
+                        position += count
+                    at += count
+                    step = _next_step(step, time.monotonic() - began_s)
+                _expect_end(file, body)
 
         with_retries(
-            attempt,
+            fetch,
             retries=self.options.retries,
             cancel=self.cancel,
-            progressed=lambda: position > at_last_try,
+            progressed=lambda: position - tried_from >= _PROGRESS_BYTES,
             note=self.progress.note,
         )
 
-    @staticmethod
-    def _check_body(file: RemoteFile, sink: Sink, body: Body, position: int) -> None:
-        """The body must be of the same file, and begin where it was asked to."""
-        if body.total_bytes is not None and body.total_bytes != file.size_bytes:
-            raise IntegrityError(
-                f"'{file.path}' should have {file.size_bytes} bytes, but the server sends {body.total_bytes}"
-            )
-        if body.start != position:
-            raise _NoRanges(f"the server does not send parts of '{file.path}'")
-        known = sink.content.etag
-        if not sink.content.sha256 and body.etag and known and body.etag != known:
-            raise IntegrityError(f"'{file.path}' changed on the server during the download")
-
-    def moved(self, file: RemoteFile, byte_count: int) -> None:
-        """Count received bytes and keep to the rate."""
+    @contextlib.contextmanager
+    def opened(self, file: RemoteFile, start: int, end: int) -> Iterator[Body]:
+        """A body of the file; the whole has the promised size, as far as the server says."""
+        try:
+            body = file.open(start, end)
+        except NgcError as error:
+            if error.status == _RANGE_NOT_SATISFIABLE:
+                raise _StartOver(f"the server has less of '{file.path}' than it promised") from error
+            raise
         with self.lock:
-            self.report.received_bytes += byte_count
-        self.shown(file, byte_count)
-        self.pool.count(byte_count)
-        self.limiter.take(byte_count)
+            self.bodies.add(body)
+        try:
+            if body.total_bytes not in (None, file.size_bytes):
+                raise IntegrityError(
+                    f"'{file.path}' should have {file.size_bytes} bytes, but the server sends {body.total_bytes}"
+                )
+            yield body
+        finally:
+            with self.lock:
+                self.bodies.discard(body)
+            body.close()
+
+    def check_same(self, file: RemoteFile, partial: Partial, body: Body, *, alone: bool) -> None:
+        """The bytes must come from the same file as those that are there, as far as a strong entity tag tells."""
+        if not body.etag or body.etag.startswith("W/"):
+            return
+        with self.lock:
+            if not partial.etag:
+                with disk_errors(partial.part_path):
+                    partial.set_etag(body.etag)
+        if body.etag != partial.etag and not (alone and file.sha256):
+            raise _StartOver(f"'{file.path}' has changed on the server")
+
+    def read(self, file: RemoteFile, body: Body, room: memoryview, position: int) -> int:
+        """The next bytes of a body, counted and within the rate; raises NetworkError when there are none."""
+        count = body.readinto(room)
+        if count == 0 and not self.cancel.is_set():
+            raise NetworkError(f"the server cut '{file.path}' short at {format_size(position)}")
+        with self.lock:
+            self.report.received_bytes += count
+        self.pool.count(count)
+        self.limiter.take(count)
+        return count
+
+    def name(self, file: RemoteFile, sink: Sink, buffer: memoryview) -> None:
+        """Give a complete file its name."""
+        digest, status = sink.finish(self.tree, file.path, buffer)
+        self.done(file, Finished(status.st_size, status.st_mtime_ns, digest))
+
+    def done(self, file: RemoteFile, finished: Finished) -> None:
+        """Remember a file that has its name."""
+        with disk_errors(self.options.state):
+            self.state.add_finished(file.path, finished)
+        with self.lock:
+            self.report.fetched.append(file.path)
+        self.progress.file_done(file.path)
+        self.pool.count(0, files=1)
+
+    def failed(self, file: RemoteFile, error: NgcError) -> None:
+        """Note that a file has failed for good; the others go on."""
+        with self.lock:
+            self.report.failed[file.path] = error
 
     def shown(self, file: RemoteFile, byte_count: int) -> None:
-        """Count bytes of a file in the progress."""
+        """Show bytes of a file as progress."""
         with self.lock:
             self.counted_bytes[file.path] = self.counted_bytes.get(file.path, 0) + byte_count
         self.progress.advance(byte_count)
 
     def take_back(self, file: RemoteFile) -> None:
-        """Take back from the progress what was counted of a file that begins again."""
+        """Take back from the progress what was shown of a file that begins again."""
         with self.lock:
             byte_count = self.counted_bytes.pop(file.path, 0)
         self.progress.advance(-byte_count)
 
-    def whole(self, file: RemoteFile, buffer: memoryview) -> None:
-        """Fetch one file in one stream, from the start or from where an earlier run stopped."""
-        with disk_errors(self.folder / file.path):
-            target = prepare_parent(self.folder, file.path)
-        sink = Sink(self.state.partial(file.path, file.content, resume=self.options.resume), file.path)
-        self.shown(file, file.size_bytes - sum(gap.size_bytes for gap in sink.missing()))
-        try:
-            for gap in sink.missing():
-                self.receive(file, sink, gap, buffer)
-            self.name(file, sink, target, buffer)
-        finally:
-            sink.close()
-
-    def name(self, file: RemoteFile, sink: Sink, target: Path, buffer: memoryview) -> None:
-        """Give a finished file its name, and remember it."""
-        digest = sink.finish(target, buffer)
-        status = target.stat()
-        with self.lock:
-            self.state.add_finished(file.path, Finished(status.st_size, status.st_mtime_ns, digest))
-            self.report.fetched.append(file.path)
-        self.progress.file_done(file.path)
-        self.pool.count(0, files=1)
-
-    def attempt_file(self, file: RemoteFile, fetch: Callable[[], None], buffer: memoryview) -> None:
-        """Run ``fetch``; when the result is wrong, once more from nothing; then the file has failed.
-
-        LocalFileError is the fault of the disk, not of the file, and ends the transfer.
-        """
-        try:
-            try:
-                fetch()
-            except (IntegrityError, _NoRanges) as error:
-                self.progress.note(f"Fetching '{file.path}' again: {error.message}")
-                self.state.partial(file.path, file.content, resume=False).discard()
-                self.take_back(file)
-                self.whole(file, buffer)
-        except (Cancelled, LocalFileError):
-            raise
-        except NgcError as error:
-            with self.lock:
-                self.report.failed[file.path] = error
-
-
-class _NoRanges(NgcError):
-    """The server answered a request for a range with the whole file."""
-
 
 class _Small:
-    """A file that one request fetches."""
+    """A file that one worker fetches."""
 
     def __init__(self, run: _Download, file: RemoteFile) -> None:
         self._run = run
         self._file = file
 
     def __call__(self, buffer: memoryview) -> None:
-        self._run.attempt_file(self._file, lambda: self._run.whole(self._file, buffer), buffer)
+        run, file = self._run, self._file
+        fetch = run.at_once if file.size_bytes <= len(buffer) else run.whole
+        run.attempt(file, lambda: fetch(file, buffer), buffer)
 
 
 class _Large:
@@ -302,30 +423,25 @@ class _Large:
         self._run = run
         self._file = file
         self._lock = threading.Lock()
-        self._open_ranges = 0
         self._failure: NgcError | None = None
+        self._sink = run.sink(file)
+        run.sinks.append(self._sink)
+        self._ranges = list(split(self._sink.missing(), run.options.threads))
+        self._open_ranges = max(len(self._ranges), 1)
 
     def tasks(self) -> Iterator[Task]:
-        """One task for each missing range; none is made before the one before it was taken."""
-        run, file = self._run, self._file
-        with disk_errors(run.folder / file.path):
-            self._target = prepare_parent(run.folder, file.path)
-        self._sink = Sink(run.state.partial(file.path, file.content, resume=run.options.resume), file.path)
-        missing = self._sink.missing()
-        run.shown(file, file.size_bytes - sum(gap.size_bytes for gap in missing))
-        ranges = list(split(missing))
-        self._open_ranges = max(len(ranges), 1)
-        if not ranges:
-            yield lambda buffer: self._range_done(buffer)
-        for item in ranges:
-            yield lambda buffer, item=item: self._fetch(item, buffer)  # type: ignore[misc]
+        """One task for each missing range, or one that finishes the file when none is missing."""
+        if not self._ranges:
+            yield self._range_done
+        for item in self._ranges:
+            yield partial(self._fetch, item)
 
     def _fetch(self, item: Range, buffer: memoryview) -> None:
         if self._failure is None:
             try:
                 self._run.receive(self._file, self._sink, item, buffer)
                 self._sink.follow(buffer)
-            except (Cancelled, LocalFileError):
+            except (Cancelled, DiskError):
                 raise  # the sink stays open: other workers may be writing to it
             except NgcError as error:
                 self._failure = self._failure or error
@@ -337,122 +453,127 @@ class _Large:
             self._open_ranges -= 1
             if self._open_ranges:
                 return
-        self._run.attempt_file(self._file, lambda: self._finish(buffer), buffer)
+        self._run.attempt(self._file, partial(self._finish, buffer), buffer)
 
     def _finish(self, buffer: memoryview) -> None:
         try:
             if self._failure is not None:
                 raise self._failure
-            self._run.name(self._file, self._sink, self._target, buffer)
+            self._run.name(self._file, self._sink, buffer)
         finally:
             self._sink.close()
 
 
-def present_files(
-    files: Sequence[RemoteFile], folder: Path, state: StateFolder | None, progress: Progress
-) -> set[str]:
-    """Paths of files that are on disk as the server has them.
+def _expect_end(file: RemoteFile, body: Body) -> None:
+    """After the last byte of a file of which the server has not told the size there must be no more."""
+    if body.total_bytes is None and body.start == 0 and body.readinto(memoryview(bytearray(1))):
+        raise IntegrityError(f"the server sends more than the promised size of '{file.path}'")
 
-    A file unchanged since it was verified (size and time of change) is taken as it is; one that we know nothing
-    about is hashed when the server tells its digest, and else fetched again.
-    """
-    known = state.finished() if state is not None else {}
+
+def _next_step(step_bytes: int, took_s: float) -> int:
+    """How much to read next: less on a slow line, so that a cancel is noticed and little is lost by a kill."""
+    if took_s > _SLOW_READ_S:
+        return max(step_bytes // 2, _SMALLEST_READ_BYTES)
+    return min(step_bytes * 2, BUFFER_BYTES) if took_s < _SLOW_READ_S / 4 else step_bytes
+
+
+def known_files(
+    files: Sequence[RemoteFile], tree: Tree, state: StateFolder
+) -> tuple[set[str], list[RemoteFile]]:
+    """Paths of files that are on disk as they were verified, and files of the right size that nobody has verified."""
+    known = state.finished()
     present: set[str] = set()
     unknown: list[RemoteFile] = []
     for file in files:
-        status = regular_file(folder, file.path)
-        if state is None or status is None or status.st_size != file.size_bytes:
+        status = tree.status(file.path)
+        if status is None or status.st_size != file.size_bytes:
             continue
         done = known.get(file.path)
-        if done and (done.size_bytes, done.mtime_ns) == (status.st_size, status.st_mtime_ns):
-            if done.sha256 == file.sha256 or not file.sha256:
+        if done is None or not done.describes(status) or not done.sha256:
+            if file.sha256:
+                unknown.append(file)
+            elif done is not None and done.describes(status):
                 present.add(file.path)
-        elif file.sha256:
-            unknown.append(file)
-    if unknown and state is not None:
-        present |= _verified(unknown, folder, state, progress)
-    return present
+        elif file.sha256 in (None, done.sha256):
+            present.add(file.path)
+    return present, unknown
 
 
-def _verified(files: Sequence[RemoteFile], folder: Path, state: StateFolder, progress: Progress) -> set[str]:
-    buffer = memoryview(bytearray(1024 * 1024))
-    good: set[str] = set()
-    progress.begin("verify", sum(file.size_bytes for file in files), len(files))
-    with disk_errors(state.path):
-        state.create()
-    for file in files:
-        path = folder / file.path
+def hash_present(
+    files: Sequence[RemoteFile],
+    tree: Tree,
+    progress: Progress,
+    pool: Pool,
+    tell: Callable[[RemoteFile, os.stat_result, str], None],
+) -> None:
+    """Hash files on disk, several at a time, and tell status and digest of each; stops early when cancelled."""
+
+    def work(file: RemoteFile, buffer: memoryview) -> None:
+        def advance(byte_count: int) -> None:
+            progress.advance(byte_count)
+            if pool.stopping:
+                raise Cancelled("interrupted")
+
+        path = tree.root / file.path
         with disk_errors(path):
-            before = path.stat()
-            digest = hash_file(path, buffer)
-        if digest == file.sha256:
-            state.add_finished(file.path, Finished(before.st_size, before.st_mtime_ns, digest))
-            good.add(file.path)
-        progress.advance(file.size_bytes)
+            status = path.stat()
+            digest = hash_file(path, buffer, advance)
+        tell(file, status, digest)
         progress.file_done(file.path)
-    progress.end()
-    return good
+
+    progress.begin("verify", sum(file.size_bytes for file in files), len(files))
+    try:
+        pool.run(partial(work, file) for file in files)
+    finally:
+        progress.end()
 
 
 def verify_folder(
     files: Sequence[RemoteFile], folder: Path, progress: Progress, cancel: threading.Event
 ) -> DownloadReport:
     """Compare the files on disk with what they should be; nothing is fetched or changed."""
-    check_paths(file.path for file in files)
+    check_paths((file.path for file in files), folds_names=lambda: False)
+    tree = Tree(folder)
     report = DownloadReport()
-    buffer = memoryview(bytearray(1024 * 1024))
-    progress.begin("verify", sum(file.size_bytes for file in files), len(files))
+    to_hash: list[RemoteFile] = []
     for file in files:
-        if cancel.is_set():
-            break
-        status = regular_file(folder, file.path)
+        status = tree.status(file.path)
         if status is None:
             report.failed[file.path] = IntegrityError("is missing")
         elif status.st_size != file.size_bytes:
             report.failed[file.path] = IntegrityError(
                 f"has {status.st_size} bytes instead of {file.size_bytes}"
             )
-        elif file.sha256 and (actual := hash_file(folder / file.path, buffer)) != file.sha256:
-            report.failed[file.path] = IntegrityError(f"has sha256 {actual} instead of {file.sha256}")
+        elif file.sha256:
+            to_hash.append(file)
         else:
             report.skipped.append(file.path)
-        progress.advance(file.size_bytes)
-        progress.file_done(file.path)
-    progress.end()
+
+    def tell(file: RemoteFile, status: os.stat_result, digest: str) -> None:
+        if digest == file.sha256:
+            report.skipped.append(file.path)
+        else:
+            report.failed[file.path] = IntegrityError(f"has sha256 {digest} instead of {file.sha256}")
+
+    hash_present(to_hash, tree, progress, Pool(_HASHERS, cancel), tell)
     return report
 
 
 def plan_download(files: Sequence[RemoteFile], folder: Path, state: Path, progress: Progress) -> DownloadPlan:
-    """How much is there already; checks names, makes no request and writes nothing but state."""
-    check_paths(file.path for file in files)
-    present = present_files(files, folder, StateFolder(state), progress)
+    """How much is there already, in files and parts of files; checks names, makes no request and writes nothing."""
+    check_paths((file.path for file in files), folds_names=lambda: False)
+    tree, known = Tree(folder), StateFolder(state)
+    present, unknown = known_files(files, tree, known)
+
+    def tell(file: RemoteFile, status: os.stat_result, digest: str) -> None:
+        if digest == file.sha256:
+            present.add(file.path)
+
+    if unknown:
+        hash_present(unknown, tree, progress, Pool(_HASHERS, threading.Event()), tell)
     present_bytes = sum(file.size_bytes for file in files if file.path in present)
+    present_bytes += known.resumable_bytes(
+        {file.path: file.content for file in files if file.path not in present}
+    )
     total_bytes = sum(file.size_bytes for file in files)
     return DownloadPlan(present_bytes, total_bytes - present_bytes, free_bytes(folder))
-
-
-def regular_file(folder: Path, path: str) -> os.stat_result | None:
-    """The status of a regular file below the folder, reached without a link; None when there is none."""
-    current = folder
-    for part in path.split("/"):
-        current = current / part
-        try:
-            status = current.lstat()
-        except OSError:
-            return None
-        if stat.S_ISLNK(status.st_mode):
-            return None
-    return status if stat.S_ISREG(status.st_mode) else None
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space of the disk a folder is, or will be, on."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
-
-
-def _partial_bytes(state: Path) -> int:
-    """Blocks that partial files hold already."""
-    return sum(path.stat().st_blocks * 512 for path in state.glob("*.part"))

@@ -12,10 +12,12 @@ from ngc_cli.errors import IntegrityError, NetworkError, NgcError, ServerError
 
 BUFFER_BYTES = 1024 * 1024
 _FIRST_WORKERS = 2
-_OBSERVE_S = 0.4
-_WORTH = 1.1
+_OBSERVE_S = 0.3
+_WORTH = 1.15
 _FILE_WORTH_BYTES = 256 * 1024
 _GIVE_UP_S = 1.0
+_LONGEST_WAIT_S = 15.0
+_LONGEST_ASKED_S = 120.0
 
 Task = Callable[[memoryview], None]
 Result = TypeVar("Result")
@@ -52,20 +54,33 @@ class Limiter:
 
 
 class Pool:
-    """Runs tasks in threads, each with a buffer of its own; starts few and adds more while the rate grows."""
+    """Runs tasks in threads, each with a buffer of its own; starts few and adds more while the rate grows.
 
-    def __init__(self, threads: int, cancel: threading.Event) -> None:
+    ``tick`` is called several times a second while it runs, ``on_cancel`` once after a cancel.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        cancel: threading.Event,
+        *,
+        tick: Callable[[], None] = lambda: None,
+        on_cancel: Callable[[], None] = lambda: None,
+    ) -> None:
         self._threads = threads
         self._cancel = cancel
+        self._tick = tick
+        self._on_cancel = on_cancel
         self._stop = threading.Event()
-        self._lock = threading.Lock()
         self._source_lock = threading.Lock()
+        self._count_lock = threading.Lock()
         self._moved_bytes = 0
         self._errors: list[BaseException] = []
+        self._workers: list[threading.Thread] = []
 
     def count(self, byte_count: int, files: int = 0) -> None:
         """Report work done: what the pool watches to decide on more workers."""
-        with self._lock:
+        with self._count_lock:
             self._moved_bytes += byte_count + files * _FILE_WORTH_BYTES
 
     @property
@@ -76,50 +91,58 @@ class Pool:
     def run(self, tasks: Iterable[Task]) -> None:
         """Run all tasks, which are taken from the iterable one by one as workers get free.
 
-        An exception of a task stops the pool and is raised here. After a cancel the workers have a second to
-        end; they are daemons, so one that hangs in a system call does not keep the process.
+        An exception of a task, or of the iterable, stops the pool and is raised here. After a cancel the workers
+        have a second to end; they are daemons, so one that hangs in a system call does not keep the process.
         """
         source = iter(tasks)
-        workers = [self._start(source) for _ in range(min(_FIRST_WORKERS, self._threads))]
+        self._add_workers(min(_FIRST_WORKERS, self._threads), source)
         best_rate = 0.0
         mark_s, mark_bytes = time.monotonic(), self._moved_bytes
-        give_up_at_s = float("inf")
-        while alive := [worker for worker in workers if worker.is_alive()]:
+        give_up_at_s = 0.0
+        while alive := [worker for worker in self._workers if worker.is_alive()]:
             alive[0].join(0.05)
+            self._tick()
             now_s = time.monotonic()
-            if now_s > give_up_at_s:
-                break
             if self.stopping:
-                give_up_at_s = min(give_up_at_s, now_s + _GIVE_UP_S)
-            elif now_s - mark_s >= _OBSERVE_S and len(workers) < self._threads:
+                if not give_up_at_s:
+                    give_up_at_s = now_s + _GIVE_UP_S
+                    self._on_cancel()
+                elif now_s > give_up_at_s:
+                    break
+            elif now_s - mark_s >= _OBSERVE_S and len(self._workers) < self._threads:
                 rate = (self._moved_bytes - mark_bytes) / (now_s - mark_s)
                 if rate > best_rate * _WORTH:
                     best_rate = rate
-                    more = min(len(workers), self._threads - len(workers))
-                    workers += [self._start(source) for _ in range(more)]
+                    self._add_workers(min(len(self._workers), self._threads - len(self._workers)), source)
                 mark_s, mark_bytes = now_s, self._moved_bytes
         if self._errors and not self._cancel.is_set():
             raise self._errors[0]
 
-    def _start(self, source: Iterator[Task]) -> threading.Thread:
-        worker = threading.Thread(target=self._work, args=(source,), name="transfer", daemon=True)
-        worker.start()
-        return worker
+    @property
+    def has_ended(self) -> bool:
+        """Whether no worker is left, as it should be after ``run``."""
+        return not any(worker.is_alive() for worker in self._workers)
+
+    def _add_workers(self, count: int, source: Iterator[Task]) -> None:
+        for _ in range(count):
+            worker = threading.Thread(target=self._work, args=(source,), name="transfer", daemon=True)
+            worker.start()
+            self._workers.append(worker)
 
     def _work(self, source: Iterator[Task]) -> None:
         buffer = memoryview(bytearray(BUFFER_BYTES))
-        while not self.stopping:
-            try:
+        try:
+            while not self.stopping:
                 with self._source_lock:
                     task = next(source, None)
                 if task is None:
                     return
                 task(buffer)
-            except Cancelled:
-                return
-            except BaseException as error:  # noqa: BLE001 - handed to run(), which raises it
-                self._errors.append(error)
-                self._stop.set()
+        except Cancelled:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to run(), which raises it
+            self._errors.append(error)
+            self._stop.set()
 
 
 def with_retries(
@@ -132,7 +155,8 @@ def with_retries(
 ) -> Result:
     """Call until it works; network, server and integrity errors are tried again after a growing, jittered wait.
 
-    An attempt that ``progressed`` does not count. Raises the last error, or Cancelled.
+    An attempt that ``progressed`` begins the count anew. The wait is never shorter than a server asked for.
+    Raises the last error, or Cancelled.
     """
     failures = 0
     while True:
@@ -142,7 +166,8 @@ def with_retries(
             if cancel.is_set():
                 raise Cancelled("interrupted") from error
             failures = 1 if progressed() else failures + 1
-            if failures > retries:
+            if failures > retries or error.retry_after_s > _LONGEST_ASKED_S:
                 raise
             note(f"Trying again: {error.message}")
-            cancel.wait(random.uniform(0.5, 1.0) * min(0.25 * 2**failures, 15.0))
+            backoff_s = random.uniform(0.5, 1.0) * min(0.25 * 2**failures, _LONGEST_WAIT_S)
+            cancel.wait(max(backoff_s, error.retry_after_s))

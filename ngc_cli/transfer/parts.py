@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 MIB = 1024 * 1024
-FIRST_RANGE_BYTES = 8 * MIB
-LAST_RANGE_BYTES = 2 * MIB
+SMALLEST_RANGE_BYTES = 2 * MIB
 LARGEST_RANGE_BYTES = 64 * MIB
 SMALLEST_PART_BYTES = 5 * MIB
 MOST_PARTS = 10_000
@@ -51,19 +50,19 @@ def gaps(done: Iterable[Range], size_bytes: int) -> list[Range]:
     return [item for item in missing if item.size_bytes > 0]
 
 
-def split(missing: Sequence[Range]) -> Iterator[Range]:
-    """Ranges to fetch, in file order: 8 MiB each, larger in very large files, small near the end.
+def split(missing: Sequence[Range], workers: int) -> Iterator[Range]:
+    """Ranges to fetch, in file order: each a worker's share of half of what is left, 2 to 64 MiB.
 
-    The last ones are small so that no connection works long after the others have finished.
+    So there are few requests, and the last ranges are small: no connection works long after the others have
+    finished.
     """
     left = sum(item.size_bytes for item in missing)
-    usual = min(max(FIRST_RANGE_BYTES, left // 512 // MIB * MIB), LARGEST_RANGE_BYTES)
     for item in missing:
         start = item.start
         while start < item.end:
-            step = usual if left > 4 * usual else max(LAST_RANGE_BYTES, left // 8)
-            end = min(start + step, item.end)
-            if item.end - end < LAST_RANGE_BYTES // 2:
+            share = left // (2 * workers) // MIB * MIB
+            end = min(start + min(max(share, SMALLEST_RANGE_BYTES), LARGEST_RANGE_BYTES), item.end)
+            if item.end - end < SMALLEST_RANGE_BYTES // 2:
                 end = item.end
             yield Range(start, end)
             left -= end - start

@@ -1,87 +1,34 @@
-"""Where bytes go: names that cannot leave their folder, and a file in the making that gets its name when verified."""
+"""A file in the making: written at offsets from any thread, hashed in file order, named only when verified."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
-import re
-import stat
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from ngc_cli.errors import IntegrityError, LocalFileError
+from ngc_cli.errors import IntegrityError
 from ngc_cli.transfer.journal import Content, Partial
-from ngc_cli.transfer.manager import BUFFER_BYTES
 from ngc_cli.transfer.parts import Range, gaps
+from ngc_cli.transfer.tree import Tree, disk_errors
 
-_SYNC_FROM_BYTES = 1024 * 1024
-_UNSAFE = re.compile(r"[\x00\\]|^[A-Za-z]:|^/|(?:^|/)\.\.?(?:/|$)|//|/$|^$")
-_NAME_MAX_BYTES = 255
-
-
-def check_paths(paths: Iterable[str]) -> None:
-    """Raise LocalFileError for a name that could leave the folder, under the rules of POSIX and of Windows, and
-    for names that would overwrite each other."""
-    files: set[str] = set()
-    folders: set[str] = set()
-    for path in paths:
-        if _UNSAFE.search(path):
-            raise LocalFileError(
-                f"the server names a file {path!r}, which is not safe to write", hint="Nothing was written."
-            )
-        if any(len(os.fsencode(part)) > _NAME_MAX_BYTES for part in path.split("/")):
-            raise LocalFileError(f"the name '{path}' is too long for this file system")
-        if path in files:
-            raise LocalFileError(f"the server names the file '{path}' twice")
-        files.add(path)
-        parts = path.split("/")
-        folders.update("/".join(parts[:count]) for count in range(1, len(parts)))
-    for clash in files & folders:
-        raise LocalFileError(f"the server names '{clash}' both as a file and as a folder")
-
-
-def prepare_parent(folder: Path, path: str) -> Path:
-    """The final path of a file; its parent folders are made, and none of them may be a link out of the folder."""
-    current = folder
-    *parents, name = path.split("/")
-    for part in parents:
-        current = current / part
-        try:
-            current.mkdir()
-        except FileExistsError:
-            if not stat.S_ISDIR(current.lstat().st_mode):
-                raise LocalFileError(
-                    f"'{current}' is not a folder: '{path}' will not be written through it",
-                    hint="Remove it, or choose another --dest.",
-                ) from None
-    target = current / name
-    if target.is_dir() and not target.is_symlink():
-        raise LocalFileError(f"'{target}' is a folder where a file should go", hint="Choose another --dest.")
-    return target
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the file system into LocalFileError with the path in it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LocalFileError(
-                f"the disk is full at '{path}'",
-                hint="Make room and run the same command again: what is done so far is kept.",
-            ) from error
-        raise LocalFileError(f"'{path}' cannot be written: {error.strerror}") from error
+_FLAGS = (
+    os.O_RDWR
+    | os.O_CREAT
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 class Sink:
-    """A file in the making: written at offsets from any thread, hashed in file order beside that.
+    """A large file in the making.
 
-    ``finish`` verifies it and gives it its name. The digest follows the bytes: what arrives in order is hashed from
-    memory, the rest is read back, from the page cache, once the gap before it is closed.
+    The digest follows the bytes: what arrives in order is hashed from memory, the rest is read back, from the page
+    cache, once the gap before it is closed. Nothing is hashed when the server tells no digest.
     """
 
     def __init__(self, partial: Partial, shown: str) -> None:
@@ -94,10 +41,12 @@ class Sink:
         self._front_bytes = 0
         self._written: dict[int, int] = {}
         with disk_errors(partial.part_path):
-            self._fd = os.open(
-                partial.part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
-            )
-            self._preallocate()
+            self._fd = os.open(partial.part_path, _FLAGS, 0o666)
+            try:
+                _reserve(self._fd, self.content.size_bytes)
+            except OSError:
+                self.close()
+                raise
         for item in partial.done:
             self._note(item)
 
@@ -107,7 +56,7 @@ class Sink:
         return self.partial.content
 
     def missing(self) -> list[Range]:
-        """Ranges that are not there yet."""
+        """Ranges that were not there when it was opened."""
         return gaps(self.partial.done, self.content.size_bytes)
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -117,12 +66,9 @@ class Sink:
                 f"the server sends more than the {self.content.size_bytes} bytes of '{self.shown}'"
             )
         with disk_errors(self.partial.part_path):
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._fd, data[done:], offset + done)
-            with self._lock:
-                self.partial.add(Range(offset, offset + len(data)))
-        if self._hash_lock.acquire(blocking=False):
+            self._write_at(offset, data)
+            self.partial.add(Range(offset, offset + len(data)))
+        if self.content.sha256 and self._hash_lock.acquire(blocking=False):
             try:
                 if self._hashed_bytes == offset:
                     self._hash.update(data)
@@ -133,55 +79,65 @@ class Sink:
 
     def follow(self, buffer: memoryview) -> None:
         """Hash what lies contiguously behind the bytes hashed so far, unless another thread is at it."""
-        if not self._hash_lock.acquire(blocking=False):
-            return
-        try:
-            with self._lock:
-                front = self._front_bytes
-            self._hash_to(front, buffer)
-        finally:
-            self._hash_lock.release()
+        if self.content.sha256 and self._hash_lock.acquire(blocking=False):
+            try:
+                with self._lock:
+                    front = self._front_bytes
+                self._hash_to(front, buffer)
+            finally:
+                self._hash_lock.release()
 
-    def finish(self, target: Path, buffer: memoryview) -> str:
-        """Verify, sync and rename; returns the hex sha256. Raises IntegrityError, the partial then being empty."""
+    def finish(self, tree: Tree, path: str, buffer: memoryview) -> tuple[str, os.stat_result]:
+        """Verify, sync, and give it its name; returns the hex sha256 (empty when none was told) and its status.
+
+        Raises IntegrityError, the file then being forgotten.
+        """
+        size_bytes, expected = self.content.size_bytes, self.content.sha256
+        if self._front_bytes != size_bytes:
+            raise IntegrityError(f"'{self.shown}' is not complete")
         with self._hash_lock:
-            if self._front_bytes != self.content.size_bytes:
-                raise IntegrityError(f"'{self.shown}' is not complete")
-            self._hash_to(self.content.size_bytes, buffer)
-        actual = self._hash.hexdigest()
-        expected = self.content.sha256
-        if expected and actual != expected:
+            if expected:
+                self._hash_to(size_bytes, buffer)
+        actual = self._hash.hexdigest() if expected else ""
+        if actual != expected:
             self.close()
             self.partial.discard()
-            raise IntegrityError(
-                f"'{self.shown}' has sha256 {actual}, but the server promised {expected}",
-                hint="Run the command again; if it repeats, the copy on the server is damaged.",
-            )
-        with disk_errors(target):
-            if self.content.size_bytes >= _SYNC_FROM_BYTES:
-                os.fsync(self._fd)
-            self.close()
-            self.partial.part_path.replace(target)
-            if self.content.size_bytes >= _SYNC_FROM_BYTES:
-                _sync_folder(target.parent)
-            self.partial.discard()
-        return actual
+            raise wrong_digest(self.shown, actual, expected)
+        with disk_errors(self.partial.part_path):
+            os.fsync(self._fd)
+            status = os.fstat(self._fd)
+        self.close()
+        tree.put(self.partial.part_path, path, sync=True)
+        self.partial.discard()
+        return actual, status
 
     def close(self) -> None:
         """Close the file; what is in it stays for a resume."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self.partial.close()
+
+    def _write_at(self, offset: int, data: memoryview) -> None:
+        done = 0
+        while done < len(data):
+            if hasattr(os, "pwrite"):
+                done += os.pwrite(self._fd, data[done:], offset + done)
+            else:  # Windows
+                with self._lock:
+                    os.lseek(self._fd, offset + done, os.SEEK_SET)
+                    done += os.write(self._fd, data[done:])
 
     def _hash_to(self, end: int, buffer: memoryview) -> None:
-        while self._hashed_bytes < end:
-            block = buffer[: min(len(buffer), end - self._hashed_bytes)]
-            count = os.preadv(self._fd, [block], self._hashed_bytes)
-            if count == 0:
-                raise IntegrityError(f"'{self.shown}' became shorter while it was written")
-            self._hash.update(block[:count])
-            self._hashed_bytes += count
+        if self._hashed_bytes >= end:
+            return
+        with disk_errors(self.partial.part_path), self.partial.part_path.open("rb", buffering=0) as file:
+            file.seek(self._hashed_bytes)
+            while self._hashed_bytes < end:
+                count = file.readinto(buffer[: min(len(buffer), end - self._hashed_bytes)])
+                if not count:
+                    raise IntegrityError(f"'{self.shown}' became shorter while it was written")
+                self._hash.update(buffer[:count])
+                self._hashed_bytes += count
 
     def _note(self, item: Range) -> None:
         """Remember a written range, and move the front that everything before is written."""
@@ -190,32 +146,57 @@ class Sink:
             while self._front_bytes in self._written:
                 self._front_bytes = self._written.pop(self._front_bytes)
 
-    def _preallocate(self) -> None:
-        """Reserve the blocks: allocation while writing costs more than half of the time on a new file."""
-        size = self.content.size_bytes
-        if os.fstat(self._fd).st_size == size or not size:
-            return
+
+def write_small(part: Path, tree: Tree, path: str, data: memoryview) -> os.stat_result:
+    """Put a whole, verified small file into its place, by way of ``part``; without waiting for the disk."""
+    with disk_errors(tree.root / path):
+        fd = os.open(part, _FLAGS | os.O_EXCL, 0o666)
         try:
-            if hasattr(os, "posix_fallocate"):  # not on macOS
-                os.posix_fallocate(self._fd, 0, size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            os.ftruncate(self._fd, size)
+            done = 0
+            while done < len(data):
+                done += os.write(fd, data[done:])
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+    tree.put(part, path, sync=False)
+    return status
 
 
-def hash_file(path: Path, buffer: memoryview) -> str:
-    """Hex sha256 of a file, read through the buffer."""
+def wrong_digest(path: str, actual: str, expected: str) -> IntegrityError:
+    """The error for bytes that are not what the server promised."""
+    return IntegrityError(
+        f"'{path}' has sha256 {actual}, but the server promised {expected}",
+        hint="Run the command again; if it repeats, the copy on the server is damaged.",
+    )
+
+
+def hash_file(path: Path, buffer: memoryview, advance: Callable[[int], None]) -> str:
+    """Hex sha256 of a file, read through the buffer; ``advance`` is told of every block."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer[:BUFFER_BYTES]):
+        while count := file.readinto(buffer):
             digest.update(buffer[:count])
+            advance(count)
     return digest.hexdigest()
 
 
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _reserve(fd: int, size_bytes: int) -> None:
+    """Make the file this long, its blocks reserved where the file system can: allocating them while writing costs
+    more than half of the time of a new file. Raises OSError when the disk is too small.
+
+    By fallocate(2) itself: what the C library calls posix_fallocate writes to every block where that is missing.
+    """
+    if os.fstat(fd).st_size >= size_bytes:
+        os.ftruncate(fd, size_bytes)
+        return
+    with contextlib.suppress(AttributeError, TypeError):  # not Linux
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        allocate = getattr(libc, "fallocate64", None) or libc.fallocate
+        allocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        if allocate(fd, 0, 0, size_bytes) == 0:
+            return
+        if (number := ctypes.get_errno()) in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(number, os.strerror(number))
+    os.ftruncate(fd, size_bytes)

@@ -89,13 +89,13 @@ def store(path: Path, **values: str) -> None:
 
 def test_a_key_from_stdin_is_stored_and_read_back(ngc: Ngc, pipe: Pipe, path: Path) -> None:
     pipe(KEY + "\n")
-    code, out, err = ngc("config", "set", "--api-key-stdin", "--org", "X", "--team", "Y", "--no-verify")
+    code, out, err = ngc("config", "set", "--api-key-stdin", "--org", "X", "--team", "y", "--no-verify")
     assert (code, out) == (0, "")
     assert err == (
         "The API key is in the configuration file, for your eyes only: there is no usable OS keyring.\n"
         f"Saved profile 'default' to {path}.\n"
     )
-    assert load(path).profiles == {"default": {"apikey": KEY, "org": "X", "team": "Y"}}
+    assert load(path).profiles == {"default": {"apikey": KEY, "org": "X", "team": "y"}}
     code, out, err = ngc("config", "current")
     assert (code, err) == (0, "")
     assert (
@@ -107,7 +107,7 @@ def test_a_key_from_stdin_is_stored_and_read_back(ngc: Ngc, pipe: Pipe, path: Pa
 | apikey      | {MASKED} | user settings |
 | format_type | ascii                  | default value |
 | org         | X                      | user settings |
-| team        | Y                      | user settings |
+| team        | y                      | user settings |
 +-------------+{"-" * 24}+---------------+
 """
     )

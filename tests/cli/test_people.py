@@ -258,6 +258,15 @@ def test_a_member_is_named_by_number(registry: RunningRegistry, boss: Shell, org
     assert boss("user info who?").code == 2
 
 
+def test_user_info_is_about_the_org_also_with_a_team_configured(
+    registry: RunningRegistry, boss: Shell, org: str, team: str
+) -> None:
+    email = registry.user(org=org)
+    in_team = Shell(boss.run, {**boss.env, "NGC_CLI_TEAM": team})
+    for who in (email, str(boss.json(f"user info {email}")["user"]["id"])):
+        assert in_team.json(f"user info {who}")["user"]["roles"][0]["orgRoles"] == ["REGISTRY_USER"]
+
+
 def test_org_roles_come_with_the_invitation_to_a_team(
     registry: RunningRegistry, boss: Shell, team: str, new: str
 ) -> None:

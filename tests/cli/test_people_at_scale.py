@@ -125,8 +125,7 @@ def test_a_limit_fetches_no_extra_page(
     assert ("leave out --limit" in done.err) is cut_short
 
 
-def test_nothing_is_asked_of_the_number_of_users_twice(registry: RunningRegistry, boss: Shell) -> None:
-    """Finding one of many takes one request, not all pages."""
+def test_finding_one_of_many_takes_one_request(registry: RunningRegistry, boss: Shell) -> None:
     with registry.watching() as asked:
         found = boss.json("org list-users --joined --email", f"USER-0777@{boss.env['NGC_CLI_ORG']}.com")
     assert [user["name"] for user in found] == ["User 0777"]

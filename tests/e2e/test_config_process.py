@@ -59,7 +59,7 @@ def run_within(seconds: float, *words: str, **options: Any) -> subprocess.Comple
 
 
 def test_offline_within_a_second(path: Path) -> None:
-    words = ["config", "set", "--api-key-stdin", "--org", "X", "--team", "Y", "--no-verify"]
+    words = ["config", "set", "--api-key-stdin", "--org", "X", "--team", "y", "--no-verify"]
     seconds = []
     for _ in range(3):
         started = time.monotonic()
@@ -70,7 +70,7 @@ def test_offline_within_a_second(path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert min(seconds) < 1
     shown = run("config", "current", "--format_type", "csv").stdout
-    assert "org,X,user settings\nteam,Y,user settings\n" in shown
+    assert "org,X,user settings\nteam,y,user settings\n" in shown
 
 
 def test_nobody_to_answer_fails_at_once(path: Path) -> None:

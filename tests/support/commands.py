@@ -1,12 +1,9 @@
-"""Running ``ngc`` as somebody: in this process, which is fast, or as a process of its own, as people do."""
+"""Running ``ngc`` as somebody in this process, which is fast; ``support.program`` runs the installed one."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,28 +89,6 @@ def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
             code = main(list(words))
         out, err = capsys.readouterr()
         return Done(code, out, err)
-
-    def make(registry: RunningRegistry, key: str = "", org: str = "", team: str = "", **env: str) -> Shell:
-        return Shell(run, {**environment(registry, key, org, team), **env})
-
-    return make
-
-
-@pytest.fixture
-def process_shell() -> MakeShell:
-    """``process_shell(registry, key, org, team)``: commands run as processes without a terminal."""
-
-    def run(words: Sequence[str], env: Mapping[str, str]) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "ngc_cli", *words],
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def make(registry: RunningRegistry, key: str = "", org: str = "", team: str = "", **env: str) -> Shell:
         return Shell(run, {**environment(registry, key, org, team), **env})

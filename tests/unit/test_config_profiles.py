@@ -69,6 +69,10 @@ def test_no_org_and_no_team_clear(home: Path) -> None:
     assert (kept.org, kept.team) == ("x", "t2")
 
 
+def test_teams_are_in_lower_case(home: Path) -> None:
+    assert settle(home, GlobalFlags(org="o", team="team_B")).team == "team_b"
+
+
 def test_a_team_without_an_org_is_told(home: Path) -> None:
     settings = settle(home, NGC_CLI_TEAM="t")
     assert settings.team == ""

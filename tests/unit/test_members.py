@@ -187,6 +187,24 @@ def test_invitations_without_numbers_are_counted_over_all_pages(
         members.invitation("first")
 
 
+def test_a_number_that_is_no_user_may_be_an_invitation(
+    service: responses.RequestsMock, members: Members
+) -> None:
+    service.get(f"{USERS}/2", status=404, json={})
+    service.get(INVITATIONS, json={"invitations": [{"userEmail": "a@b.c"}, {"userEmail": EMAIL}]})
+    assert members.look_up("2", "") == Invitation(user_email=EMAIL, id=2)
+
+
+def test_a_key_that_sees_only_its_team_looks_there(service: responses.RequestsMock, members: Members) -> None:
+    service.get(f"{USERS}/7", status=403, json={})
+    service.get(f"{URL}/v3/orgs/acme/teams/red/users/7", json={"user": MEMBER})
+    found = members.look_up("7", "red")
+    assert isinstance(found, User)
+    assert found.email == EMAIL
+    with pytest.raises(Forbidden):
+        members.look_up("7", "")
+
+
 def test_a_user_without_an_address_cannot_be_changed(
     service: responses.RequestsMock, members: Members
 ) -> None:

@@ -11,6 +11,7 @@ from ngc_cli.transfer.parts import (
     LARGEST_RANGE_BYTES,
     MIB,
     MOST_PARTS,
+    SMALLEST_RANGE_BYTES,
     Range,
     gaps,
     merged,
@@ -20,6 +21,7 @@ from ngc_cli.transfer.parts import (
 )
 
 SIZE = st.integers(0, 64 * 1024 * MIB)
+WORKERS = st.integers(1, 64)
 SMALL_SIZE = st.integers(0, 400)
 RANGES = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 400)).map(lambda pair: Range(min(pair), max(pair)))
@@ -42,30 +44,30 @@ def test_gaps_are_exactly_what_is_missing(done: list[Range], size: int) -> None:
     assert covered(gaps(done, size)) == set(range(size)) - covered(done)
 
 
-@given(SIZE)
-def test_ranges_of_a_file_cover_it_exactly(size: int) -> None:
+@given(SIZE, WORKERS)
+def test_ranges_of_a_file_cover_it_exactly(size: int, workers: int) -> None:
     position = 0
-    for item in split(gaps([], size)):
+    for item in split(gaps([], size), workers):
         assert item.start == position
-        assert 0 < item.size_bytes <= LARGEST_RANGE_BYTES + MIB
+        assert 0 < item.size_bytes <= LARGEST_RANGE_BYTES + SMALLEST_RANGE_BYTES
         position = item.end
     assert position == size
 
 
-@given(st.lists(st.integers(0, 200 * MIB), max_size=8), st.integers(0, 300 * MIB))
-def test_ranges_of_a_resume_cover_the_gaps_exactly(cuts: list[int], size: int) -> None:
+@given(st.lists(st.integers(0, 200 * MIB), max_size=8), st.integers(0, 300 * MIB), WORKERS)
+def test_ranges_of_a_resume_cover_the_gaps_exactly(cuts: list[int], size: int, workers: int) -> None:
     points = sorted(cuts)
     done = [Range(start, end) for start, end in zip(points[::2], points[1::2], strict=False)]
     missing = gaps(done, size)
-    ranges = list(split(missing))
+    ranges = list(split(missing, workers))
     assert merged(ranges) == missing
     assert sum(item.size_bytes for item in ranges) == sum(item.size_bytes for item in missing)
-    assert ranges == list(split(missing))
+    assert ranges == list(split(missing, workers))
 
 
-@given(st.integers(20 * MIB, 4096 * MIB))
-def test_no_worker_is_left_with_a_long_last_range(size: int) -> None:
-    assert list(split(gaps([], size)))[-1].size_bytes <= 3 * MIB
+@given(st.integers(64 * MIB, 4096 * MIB), WORKERS)
+def test_no_worker_is_left_with_a_long_last_range(size: int, workers: int) -> None:
+    assert list(split(gaps([], size), workers))[-1].size_bytes <= 2 * SMALLEST_RANGE_BYTES
 
 
 @given(st.integers(0, 1 << 44))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+import requests
 from support.distribution import (
     DOCKER_MANIFEST,
     OCI_MANIFEST,
@@ -15,6 +18,7 @@ from support.distribution import (
     sha512,
     with_digest,
 )
+from support.registry import RunningRegistry
 
 # -- Determining support ---------------------------------------------------------------------------------
 
@@ -187,3 +191,24 @@ def test_checking_if_content_exists_that_does_not(repository: Distribution, path
     repository.push(image("hello"), "v1")
     answer = repository.send("HEAD", path)
     assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_pulling_blobs_from_another_origin(start_registry: Callable[..., RunningRegistry]) -> None:
+    """With an origin for signed links blobs come from there, by a 307 as from nvcr.io; ranges work there too."""
+    registry = start_registry("--files-url", "http://localhost:1/")
+    registry.options = ("--files-url", registry.url.replace("127.0.0.1", "localhost"))
+    registry.restart()
+    org = registry.org()
+    repository = Distribution(registry.url, f"{org}/net", registry.key(org=org))
+    one = image("hello")
+    repository.push(one, "v1")
+    content = one.blobs[1]
+    answer = repository.send("GET", f"blobs/{content.digest}")
+    location = answer.headers["Location"]
+    assert (answer.status_code, location.startswith("http://localhost:")) == (307, True)
+    assert requests.get(location, timeout=30).content == content.data
+    part = requests.get(location, headers={"Range": "bytes=3-"}, timeout=30)
+    assert (part.status_code, part.content) == (206, content.data[3:])
+    assert repository.send("HEAD", f"blobs/{content.digest}").status_code == 200
+    refused = requests.get(location, headers={"Authorization": "Bearer x"}, timeout=30)
+    assert refused.status_code == 400  # who repeats a token at another origin learns so

@@ -77,7 +77,6 @@ def test_a_nul_in_the_address_is_refused(models: Wire, path: str) -> None:
         "/v2/org/{org}/models/../../x",
         "/v2/org/{org}/models/%2e%2e",
         "/etc/passwd",
-        "/v2",
         "/links/content/../x",
     ],
 )

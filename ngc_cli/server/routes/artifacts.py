@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from ngc_cli.server import access
 from ngc_cli.server.access import Action, Answer
 from ngc_cli.server.artifacts import (
     artifact_object,
@@ -37,7 +36,7 @@ from ngc_cli.server.kinds import (
 )
 from ngc_cli.server.metadata import Artifact, File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
-from ngc_cli.server.problems import conflict, exists, forbidden, unprocessable
+from ngc_cli.server.problems import conflict, exists, unprocessable
 
 KindEndpoint = Callable[[Kind, Call], Any]
 
@@ -86,19 +85,12 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
         artifact.labels = labels("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
     if opened:
-        require_publisher(call)
+        call.require(Action.PUBLISH, call.team.id if call.team else None)
         artifact.is_public = opened.get("isPublic", artifact.is_public)
         artifact.guest_access = opened.get("canGuestDownload", artifact.guest_access)
     artifact.updated_at = utc_now()
     latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
     return {kind.one: artifact_object(kind, artifact, latest)}
-
-
-def require_publisher(call: Call) -> None:
-    """Refuse with a Problem unless the caller may open things to others in this place."""
-    team_id = call.team.id if call.team else None
-    if access.answer(call.caller, Action.PUBLISH, call.the_org.id, team_id) is not Answer.YES:
-        raise forbidden(f"your roles do not let you {Action.PUBLISH.value}")
 
 
 def remove(kind: Kind, call: Call) -> dict[str, Any]:

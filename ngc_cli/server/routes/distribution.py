@@ -9,7 +9,6 @@ table of endpoints in the specification ("end-3").
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import uuid
@@ -26,7 +25,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ngc_cli.oci import manifest as oci
 from ngc_cli.oci.descriptor import OCI_INDEX, is_digest
@@ -266,7 +265,7 @@ def delete_manifest(call: Call) -> Response:
 
 
 def get_blob(call: Call) -> Response:
-    """end-2: a blob or a range of it.
+    """end-2: a blob or a range of it, from the origin of signed links where there is one, as nvcr.io does it.
 
     Who may push and asks whether it is here will not push it: it must still be here when the manifest comes.
     """
@@ -278,6 +277,9 @@ def get_blob(call: Call) -> Response:
     age_s = (utc_now() - repository.pushed_to_at).total_seconds()
     if call.request.method == "HEAD" and age_s > _MARK_EVERY_S and _token_covers(call, "push"):
         call.registry.database.write(partial(images.lock, repository=repository))
+    if call.request.method == "GET" and call.registry.config.files_url:
+        link = call.registry.link(call.request, "GET", f"/links/content/{blob.sha256}")
+        return RedirectResponse(link, headers={"Docker-Content-Digest": digest})  # 307
     return deliver(
         call.registry.contents,
         call.request,
@@ -402,7 +404,7 @@ class _Body:
         try:
             async for chunk in self._request.stream():
                 yield chunk
-        except (ClientDisconnect, asyncio.CancelledError):
+        except ClientDisconnect:
             self.is_whole = False
 
 

@@ -25,7 +25,7 @@ from ngc_cli.server.kinds import Check, check_members, flag, labels, link, text
 from ngc_cli.server.metadata import ImageManifest, ImageRepository, ImageTag
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import exists, not_found, unprocessable
-from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places, require_publisher
+from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places
 from ngc_cli.server.routes.search import SOURCES, Hit, Visible
 
 _PAGE_SIZE = 100
@@ -80,7 +80,7 @@ def _describe(call: Call, repository: ImageRepository) -> dict[str, Any]:
         repository.labels = labels("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestPull": flag}, body)
     if opened:
-        require_publisher(call)
+        call.require(Action.PUBLISH, call.team.id if call.team else None)
         repository.is_public = opened.get("isPublic", repository.is_public)
         repository.guest_access = opened.get("canGuestPull", repository.guest_access)
     repository.updated_at = utc_now()

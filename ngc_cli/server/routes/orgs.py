@@ -23,14 +23,14 @@ from sqlalchemy.exc import IntegrityError
 from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 from ngc_cli.server import access, admin
-from ngc_cli.server.access import Action, Answer
+from ngc_cli.server.access import Action
 from ngc_cli.server.accounts import memberships, org_object, team_object, user_object
 from ngc_cli.server.calls import Call, route
 from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.kinds import text
 from ngc_cli.server.metadata import Invitation, Membership, Org, Team, User
 from ngc_cli.server.paging import Window
-from ngc_cli.server.problems import conflict, exists, forbidden, not_found, unprocessable
+from ngc_cli.server.problems import conflict, exists, not_found, unprocessable
 
 Offer = tuple[Team | None, str]
 
@@ -50,7 +50,7 @@ def list_orgs(call: Call) -> dict[str, Any]:
     """O1: the orgs in which the caller holds a role."""
     window = Window.asked_for(call.query, _ORGS_PER_PAGE)
     mine = select(Org).where(Org.id.in_({grant.org_id for grant in call.caller.grants}))
-    orgs, total = _page(call, mine, Org.name, window)
+    orgs, total = _page(call, mine.order_by(Org.name), window)
     return {"organizations": [org_object(org) for org in orgs], "paginationInfo": window.info(total)}
 
 
@@ -66,9 +66,9 @@ def list_teams(call: Call) -> dict[str, Any]:
     """T1: the teams the caller may look into; for the org's administrators all of them."""
     window = Window.asked_for(call.query, _ORGS_PER_PAGE)
     query = select(Team).where(Team.org_id == call.the_org.id)
-    if not _may(call, Action.VIEW_ORG, access.ANY_TEAM):
+    if not call.may(Action.VIEW_ORG, access.ANY_TEAM):
         query = query.where(Team.id.in_({grant.team_id for grant in call.caller.grants}))
-    teams, total = _page(call, query, Team.name, window)
+    teams, total = _page(call, query.order_by(Team.name), window)
     return {"teams": [team_object(team) for team in teams], "paginationInfo": window.info(total)}
 
 
@@ -120,7 +120,7 @@ def list_users(call: Call) -> dict[str, Any]:
     if email is not None:
         query = query.where(User.email == email)
     shown_name = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
-    users, total = _page(call, query, shown_name, window)
+    users, total = _page(call, query.order_by(shown_name, User.id), window)
     return {"users": _user_objects(call, users), "paginationInfo": window.info(total)}
 
 
@@ -205,7 +205,7 @@ def list_invitations(call: Call) -> dict[str, Any]:
         open_here.append(Invitation.email == email)
     first = func.min(Invitation.id)
     groups = select(first).where(*open_here).group_by(Invitation.email, Invitation.team_id)
-    ids, total = _page(call, groups, first, window)
+    ids, total = _page(call, groups.order_by(first), window)
     entries = {item.id: item for item in call.db.scalars(select(Invitation).where(Invitation.id.in_(ids)))}
     emails = {item.email for item in entries.values()}
     roles: dict[tuple[str, int | None], set[str]] = {}
@@ -227,7 +227,7 @@ def invite(call: Call) -> dict[str, Any]:
         raise unprocessable("'invitationExpirationIn' is not a number of minutes from 5 to 48800")
     user = admin.find_user(call.db, email)
     if user is None or not _is_member(call, user):
-        _require(call, Action.MANAGE_USERS, None)
+        call.require(Action.MANAGE_USERS, None)
     if user is not None:
         _grant(call, user, offers)
         return {"status": "already_member"}
@@ -258,7 +258,7 @@ def _offers_in(call: Call, value: Any) -> list[Offer]:
         for group in groups or [""]:
             team = admin.find_team(call.db, call.the_org, group) if group else None
             action = Action.MANAGE_TEAM_USERS if group else Action.MANAGE_USERS
-            _require(call, action, team.id if team else access.ANY_TEAM if group else None)
+            call.require(action, team.id if team else access.ANY_TEAM if group else None)
             if group and team is None:
                 raise not_found(f"team '{group}' not found in org '{call.the_org.name}'")
             offers += [(team, role) for role in _canonical([item.get("name")], in_team=team is not None)]
@@ -373,7 +373,7 @@ def _email_asked_for(call: Call) -> str | None:
     return str(values[0]).strip().lower() if values else None
 
 
-# roles and permissions
+# roles
 
 
 def _canonical(names: Sequence[Any], *, in_team: bool) -> list[str]:
@@ -393,16 +393,6 @@ def _roles_asked_for(call: Call) -> list[str]:
 def _grant(call: Call, user: User, offers: Sequence[Offer]) -> None:
     for team, role in offers:
         admin.grant(call.db, user, call.the_org, team, role)
-
-
-def _may(call: Call, action: Action, team_id: int | None) -> bool:
-    return access.answer(call.caller, action, call.the_org.id, team_id) is Answer.YES
-
-
-def _require(call: Call, action: Action, team_id: int | None) -> None:
-    """Refuse unless the table says yes to an action beside that of the route."""
-    if not _may(call, action, team_id):
-        raise forbidden(f"your roles do not let you {action.value} in '{call.the_org.name}'")
 
 
 def _roles_here(call: Call) -> tuple[ColumnElement[bool], ...]:
@@ -433,10 +423,10 @@ def _user_answer(call: Call, user: User) -> dict[str, Any]:
     return {"user": value, "userRoles": value["roles"]}
 
 
-def _page(call: Call, query: Select[Any], order: Any, window: Window) -> tuple[list[Any], int]:
+def _page(call: Call, query: Select[Any], window: Window) -> tuple[list[Any], int]:
     """The first column of the rows of one page, and how many rows there are in all."""
-    total = call.db.scalar(select(func.count()).select_from(query.subquery())) or 0
-    rows = call.db.scalars(query.order_by(order).limit(window.size).offset(window.offset))
+    total = call.db.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    rows = call.db.scalars(query.limit(window.size).offset(window.offset))
     return list(rows), total
 
 
