@@ -9,11 +9,13 @@ import pytest
 pytest.register_assert_rewrite("support")
 
 pytest_plugins = [
+    "support.brokennet",
     "support.commands",
     "support.distribution",
     "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
+    "support.peers",
     "support.program",
     "support.registry",
     "support.sdk",

@@ -134,6 +134,7 @@ def resolve_data_dir(data_dir: Path | None) -> Path:
     config = config_path(os.environ)
     if config is None:
         raise ConfigError("there is no home folder for the registry's data", hint="Name one with --data-dir.")
+    config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return config.parent / "local"
 
 

@@ -78,6 +78,12 @@ class OsKeyring:
         self._deadline_s = deadline_s
         self._given_up = False
 
+    def backend_name(self) -> str:
+        """Which keyring it is; raises KeyringUnavailable. No key is asked for, so that no dialog opens."""
+        return self._within_deadline(
+            lambda backend, live: f"{type(backend).__module__}.{type(backend).__qualname__}"
+        )
+
     def read(self, profile: str) -> str | None:
         """The key, None when the keyring has none; raises KeyringUnavailable."""
         return self._within_deadline(lambda backend, live: backend.get_password(self._service, profile))

@@ -77,7 +77,10 @@ def register_secret(value: str) -> None:
 
 def redact_url(url: str) -> str:
     """The URL without user information and without query values that might be secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # not an address after all; what it is instead may be anything
+        return MASK
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(
         f"{name}={value if name in _SAFE_QUERY else MASK}"

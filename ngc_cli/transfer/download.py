@@ -72,7 +72,7 @@ class DownloadOptions:
     come after the first try of each range, ``threads`` at most."""
 
     state: Path
-    threads: int = 8
+    threads: int = 16
     rate_bytes_per_s: int = 0
     retries: int = 5
     resume: bool = True

@@ -25,7 +25,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,10 @@ class Finished:
     mtime_ns: int
     sha256: str
     boot: str = ""
+
+    def fields(self) -> list[Any]:
+        """What is written of it, in the order of the constructor."""
+        return [self.size_bytes, self.mtime_ns, self.sha256, self.boot]
 
     def describes(self, status: os.stat_result) -> bool:
         """Whether the file on disk is surely still the one that was verified."""
@@ -183,7 +187,7 @@ class StateFolder:
     def add_finished(self, path: str, finished: Finished) -> None:
         """Remember a finished file; written in batches, since what is lost is only hashed again."""
         with self._lock:
-            self._lines.append([path, *astuple(finished)])
+            self._lines.append([path, *finished.fields()])
             self._unwritten_bytes += finished.size_bytes
             if len(self._lines) >= _BATCH_FILES or self._unwritten_bytes >= _BATCH_BYTES:
                 self._flush()
@@ -217,7 +221,7 @@ class StateFolder:
         fresh = self.scratch()
         _append(
             fresh,
-            "".join(_line([name, *astuple(item)]) for name, item in finished.items()),
+            "".join(_line([name, *item.fields()]) for name, item in finished.items()),
         )
         fresh.replace(path)
 

@@ -12,10 +12,11 @@ import http.client
 import json
 import re
 import secrets
+import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,6 +69,7 @@ class TokenProxy:
     public: bool = False
     redirect: bool = True
     lifetime_s: int = 600
+    refused_agent: str = ""
     challenge: Callable[[TokenProxy, str], str] = lambda proxy, scope: (
         f'Bearer realm="{proxy.url}/proxy_auth",scope="{scope}"'
     )
@@ -173,6 +175,10 @@ class Handler(BaseHTTPRequestHandler):
     def _registry(self) -> Reply | None:
         parts = urlsplit(self.path)
         authorization = self.headers.get("Authorization", "")
+        if self.proxy.refused_agent and self.headers.get("User-Agent", "").startswith(
+            self.proxy.refused_agent
+        ):
+            return _json(403, {"errors": [{"code": "DENIED", "message": "this program may not pass"}]})
         if parts.path == "/proxy_auth":
             if self._fault(Reply(200)):
                 return None
@@ -260,9 +266,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reply(self, reply: Reply) -> None:
         self.head(reply)
-        if self.command != "HEAD":
-            for block in reply.body:
+        try:
+            for block in reply.body if self.command != "HEAD" else ():
                 self.write(block)
+        finally:
+            if isinstance(reply.body, Generator):
+                reply.body.close()
 
     def head(self, reply: Reply) -> None:
         """Send status and headers."""
@@ -377,23 +386,33 @@ class Upstream:
         answer = connection.getresponse()
         given = {name: value for name, value in answer.getheaders() if name.lower() != "connection"}
 
+        if method == "HEAD" or given.get("Content-Length") == "0":
+            connection.close()
+            return Reply(answer.status, given)
+
         def blocks() -> Iterator[bytes]:
-            with connection:
+            try:
                 while block := answer.read(_BLOCK):
                     yield block
+            finally:
+                connection.close()
 
-        content = b"" if "Content-Length" in given or method == "HEAD" else answer.read()
-        if content:
+        if "Content-Length" not in given:
+            content = answer.read()
+            connection.close()
             given.pop("Transfer-Encoding", None)
             return Reply(answer.status, {**given, "Content-Length": str(len(content))}, [content])
-        return Reply(answer.status, given, _closing(connection, blocks()))
+        return Reply(answer.status, given, blocks())
 
 
-def _closing(connection: http.client.HTTPConnection, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        yield from blocks
-    finally:
-        connection.close()
+class _Server(ThreadingHTTPServer):
+    """A server whose clients may hang up as they like."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -401,8 +420,7 @@ def serving(proxy: TokenProxy) -> Iterator[TokenProxy]:
     """Run a front: the registry on 127.0.0.1, the blob host on 127.0.0.2."""
     servers = []
     for host, place in (("127.0.0.1", "registry"), ("127.0.0.2", "blob host")):
-        server = ThreadingHTTPServer((host, 0), type("Place", (Handler,), {"proxy": proxy, "place": place}))
-        server.daemon_threads = True
+        server = _Server((host, 0), type("Place", (Handler,), {"proxy": proxy, "place": place}))
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
     proxy.url, proxy.blob_url = (

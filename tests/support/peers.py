@@ -1,0 +1,209 @@
+"""Real programs that we did not write: Debian's registry behind a token service, skopeo, podman and dockerd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.program import BIN, Ngc
+from support.registry import RunningRegistry
+from support.tokenproxy import KEY, TokenProxy, Upstream, serving
+
+from ngc_cli.oci.daemon import Daemon, DaemonError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A registry to copy images through: its address, a key that may push, and an org of it."""
+
+    url: str
+    key: str
+    org: str
+    proxy: TokenProxy | None = None
+
+    @property
+    def host(self) -> str:
+        """As image names have it."""
+        return self.url.partition("://")[2]
+
+
+@dataclass
+class Peers:
+    """Runs the peers with a home of their own, in which ``ngc registry image login`` has been done."""
+
+    folder: Path
+    podman_root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def variables(self) -> dict[str, str]:
+        path = f"{BIN}:{os.environ['PATH']}"
+        return {"PATH": path, "HOME": str(self.folder / "home"), "TMPDIR": str(self.folder), **self.environ}
+
+    def ngc(self, place: Place, **environ: str) -> Ngc:
+        """Our client for a registry."""
+        values = {
+            "NGC_CLI_API_URL": place.url,
+            "NGC_CLI_API_KEY": place.key,
+            "DOCKER_HOST": "unix:///nonexistent",
+        }
+        return Ngc(self.folder, {**self.environ, **values, **environ})
+
+    def run(self, *words: str, code: int | None = 0, timeout_s: float = 180, **environ: str) -> str:
+        """Run a program; returns its stdout."""
+        done = subprocess.run(
+            [*words],
+            cwd=self.folder,
+            env={**self.variables(), **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert code is None or done.returncode == code, (
+            f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done.stdout
+
+    def skopeo(self, *words: str, **more: Any) -> str:
+        """Skopeo, with plain HTTP allowed."""
+        verb, *rest = words
+        plain = {
+            "copy": ["--src-tls-verify=false", "--dest-tls-verify=false"],
+            "inspect": ["--tls-verify=false"],
+        }
+        return self.run("skopeo", "--insecure-policy", verb, *plain.get(verb, []), *rest, **more)
+
+    def podman(self, *words: str, **more: Any) -> str:
+        """Podman, with storage of its own."""
+        root = self.podman_root
+        where = ["--root", str(root / "root"), "--runroot", str(root / "run"), "--storage-driver", "vfs"]
+        return self.run(
+            "podman", *where, "--cgroup-manager", "cgroupfs", "--events-backend", "none", *words, **more
+        )
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> Iterator[Peers]:
+    """The peers, each test with a home of its own. Podman takes no path longer than 50 characters."""
+    (tmp_path / "home").mkdir()
+    policy = tmp_path / "home" / ".config" / "containers" / "policy.json"
+    policy.parent.mkdir(parents=True)
+    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    with tempfile.TemporaryDirectory(prefix="podman-") as root:
+        yield Peers(tmp_path, Path(root))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Debian's docker-registry, without authentication; its address."""
+    folder = tmp_path_factory.mktemp("docker-registry")
+    port = _free_port()
+    (folder / "config.yml").write_text(
+        "version: 0.1\nlog: {level: error}\nstorage:\n"
+        f"  filesystem: {{rootdirectory: {folder}/data}}\n  delete: {{enabled: true}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        ["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=subprocess.STDOUT
+    )
+    _wait_for_port(process, port)
+    yield "127.0.0.1", port
+    process.terminate()
+    process.wait(20)
+    log.close()
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("docker-registry does not listen")
+
+
+@pytest.fixture
+def theirs(debian_registry: tuple[str, int]) -> Iterator[Place]:
+    """Debian's registry behind the token service."""
+    with serving(TokenProxy(Upstream(*debian_registry))) as proxy:
+        yield Place(proxy.url, KEY, f"org{time.monotonic_ns()}", proxy)
+
+
+@pytest.fixture
+def ours(registry: RunningRegistry) -> Place:
+    """Our own registry."""
+    org = registry.org()
+    return Place(registry.url, registry.key(org=org, role="REGISTRY_ADMIN"), org)
+
+
+@dataclass(frozen=True)
+class DockerDaemon:
+    """A running dockerd."""
+
+    address: str
+
+    def docker(self, peers: Peers, *words: str, code: int | None = 0, **environ: str) -> str:
+        """Docker's command line."""
+        return peers.run("docker", *words, code=code, DOCKER_HOST=self.address, **environ)
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
+    """Debian's dockerd, started as root with storage of its own (contract/images.md section 11)."""
+    folder = tmp_path_factory.mktemp("dockerd")
+    sock = Path("/tmp") / f"ngc-test-{os.getpid()}.sock"
+    options = {"data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "pid"}
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            shutil.which("dockerd") or "dockerd",
+            *("--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"),
+            *(word for name, path in options.items() for word in (f"--{name}", str(path))),
+            *("-H", f"unix://{sock}"),
+        ],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            Daemon(f"unix://{sock}", {}).version()
+            break
+        except DaemonError:
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+    yield DockerDaemon(f"unix://{sock}")
+    process.terminate()
+    process.wait(60)
+    log.close()
+    sock.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def logged_in(peers: Peers) -> Callable[[Place], Mapping[str, str]]:
+    """Does ``ngc registry image login`` for a registry; returns what the helper needs in the environment."""
+
+    def login(place: Place) -> Mapping[str, str]:
+        peers.ngc(place).run("registry image login")
+        return {"NGC_CLI_API_URL": place.url, "NGC_CLI_API_KEY": place.key}
+
+    return login
