@@ -12,7 +12,6 @@ pytest_plugins = [
     "support.brokennet",
     "support.commands",
     "support.distribution",
-    "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
     "support.peers",
