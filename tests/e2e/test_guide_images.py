@@ -161,7 +161,10 @@ def test_a_blob_cut_at_90_percent_goes_on_from_there(remote: Ngc, front: TokenPr
 def noted_bytes(state: Path) -> int:
     """How many bytes the logs below a state folder say are there."""
     lines = [line for path in state.rglob("log.jsonl") for line in path.read_text().splitlines() if line]
-    spans = [value[1:] for line in lines if isinstance(value := json.loads(line), list) and len(value) == 3]
+    values = [json.loads(line) for line in lines]
+    spans = [
+        value[1:] for value in values if isinstance(value, list) and list(map(type, value)) == [str, int, int]
+    ]
     return sum(end - start for start, end in spans)
 
 
