@@ -118,7 +118,8 @@ def _json_object(response: requests.Response, method: str, path: str) -> dict[st
     with response:
         if 300 <= response.status_code < 400:
             raise ServerError(
-                f"{method} {path} was answered with a redirect, which is not followed", hint="Check --api-url."
+                f"{method} {path} was answered with a redirect, which is not followed",
+                hint="Check --api-url.",
             )
         try:
             text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +16,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection
 
 from ngc_cli import __version__
 from ngc_cli.errors import NetworkError, ServerError
@@ -272,10 +274,17 @@ class Http:
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that writes bodies in large blocks; http.client's own 16 KiB cost most of an upload's time."""
+    """An adapter that writes bodies in large blocks; http.client's own 16 KiB cost most of an upload's time.
+
+    The receive buffer has a bound: what lies in it is lost, and sent again, when a transfer is killed.
+    """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, blocksize=_BLOCK_BYTES, **kwargs)
+        options = [
+            *HTTPConnection.default_socket_options,
+            (socket.SOL_SOCKET, socket.SO_RCVBUF, _BLOCK_BYTES),
+        ]
+        super().init_poolmanager(*args, blocksize=_BLOCK_BYTES, socket_options=options, **kwargs)
 
 
 def _check_redirect(source: str, target: str) -> None:

@@ -80,12 +80,13 @@ class Finished:
 
 @dataclass
 class Partial:
-    """A file in the making: where its bytes are, which of them, and the entity tag they came with."""
+    """A file in the making: where its bytes are, which of them, and the entity tag they came with (None: no bytes
+    yet)."""
 
     owned: _Owned
     key: str
     content: Content
-    etag: str = ""
+    etag: str | None = None
     done: list[Range] = field(default_factory=list)
 
     @property
