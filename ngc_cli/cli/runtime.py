@@ -174,10 +174,13 @@ class Runtime:
             )
         return ref
 
-    def image(self, text: str, *, tag: bool | None = None, pattern: bool = False) -> ImageRef:
+    def image(
+        self, text: str, *, tag: bool | None = None, digest: bool = False, pattern: bool = False
+    ) -> ImageRef:
         """An image reference with org and team filled in from the configuration; our own host is left out.
 
-        ``tag`` True wants one, False forbids one. Raises UsageError for what the command cannot work on.
+        ``tag`` True wants one, False forbids one; ``digest`` and ``pattern`` allow them. Raises UsageError for what
+        the command cannot work on.
         """
         host = self.settings.registry_host
         ref = ImageRef.parse(text.removeprefix("https://").removeprefix(f"{host}/"))
@@ -190,7 +193,11 @@ class Runtime:
             raise UsageError(f"'{text}' has wildcards", hint="Name one image; 'list' takes wildcards.")
         if tag and not ref.tag:
             raise UsageError(f"'{text}' names no tag", hint=f"Write {ref.path}:TAG.")
-        if tag is False and (ref.tag or ref.digest):
+        if ref.digest and not digest:
+            raise UsageError(
+                f"'{text}' names a digest, which only 'pull' takes", hint=f"Write {ref.path}:TAG."
+            )
+        if tag is False and ref.tag:
             raise UsageError(f"'{text}' names a tag where none may be", hint=f"Write {ref.path}.")
         self._tell_ignored_context(ref.org, ref.team)
         ref = ref.within(self.settings.org, self.settings.team)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc_cli.errors import IntegrityError, NgcError, NotFound, UsageError
+from ngc_cli.errors import IntegrityError, LocalFileError, NgcError, NotFound, UsageError
 from ngc_cli.oci import copy
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci.archive import write_archive
@@ -28,7 +28,6 @@ from ngc_cli.services.image_places import (
     DOCKER_ARCHIVE,
     DOCKER_DAEMON,
     OCI,
-    STATE_FOLDER,
     Place,
     default_folder,
     remove_empty,
@@ -37,7 +36,9 @@ from ngc_cli.services.image_places import (
 from ngc_cli.services.image_transfers import DaemonProgress, ImageClients, ImageOutcome, explained
 from ngc_cli.services.transfers import Pace, state_key
 from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.tree import DiskError
 
 if TYPE_CHECKING:
     from ngc_cli.events import Progress
@@ -149,8 +150,9 @@ class _Pull:
             self.daemon = daemons.required(self.clients.environ)
         if self.daemon is not None:
             return Place(DOCKER_DAEMON)
+        ref = self.request.ref
         return place or Place(
-            OCI, default_folder(replace(self.request.ref, tag=self.request.ref.tag or "latest"))
+            OCI, default_folder(ref if ref.digest else replace(ref, tag=ref.tag or "latest"))
         )
 
     def _choose_platform(self) -> Platform | None:
@@ -159,7 +161,8 @@ class _Pull:
             return None
         if self.request.platform:
             return Platform.parse(self.request.platform)
-        return Platform.parse(self.daemon.version().platform) if self.daemon is not None else this_machine()
+        daemon_runs = self.daemon.version().platform if self.daemon is not None else ""
+        return Platform.parse(daemon_runs) if daemon_runs else this_machine()
 
     def _find(self) -> tuple[ImageRef, RemoteImage]:
         """The image by digest or tag; without either ``latest``, else the tag recorded as the latest (4.3)."""
@@ -237,7 +240,11 @@ class _Pull:
                     partial(self.repository.open_blob, item),
                 )
             )
-        report = download(files, layout.root, options, self.progress, self.cancel)
+        try:
+            report = download(files, layout.root, options, self.progress, self.cancel)
+        except DiskError as error:
+            hint = "Make room and run the same command again, or choose another place with --output."
+            raise LocalFileError(error.message, hint=hint) from error
         if self.cancel.is_set():
             raise Cancelled("the pull was interrupted")
         if report.failed:

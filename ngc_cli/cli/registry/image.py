@@ -126,9 +126,8 @@ def pull(
     if platform and all_platforms:
         raise UsageError("--platform excludes --all-platforms", hint="Give one of them.")
     wants_hint = choice("--run-hint", run_hint, ("auto", "none")) == "auto"
-    ref = run.image(target)
     request = image_pull.PullRequest(
-        ref=ref,
+        ref=run.image(target, digest=True),
         platform=platform,
         all_platforms=all_platforms,
         output=Place.parse(output) if output is not None else None,
@@ -188,10 +187,6 @@ def push(
         state_folder=run.state_folder(),
         confirm=run.confirm,
     )
-    if request.ref.digest:
-        raise UsageError(
-            "an image is pushed under a tag, not under a digest", hint=f"Write {request.ref.path}:TAG."
-        )
     with run.progress() as progress, run.cancel_on_signals() as cancel:
         if dry_run:
             plan = image_push.plan(run.images, request, progress)

@@ -113,5 +113,8 @@ def _forms_of(home: str) -> re.Pattern[str]:
     """The folder as such, not as the beginning of another name; and quoted for URLs or in base64 anywhere."""
     forms = [rf"{re.escape(home.rstrip('/'))}(?![\w-]|\.\w)"]
     if len(home) >= _ENCODED_HOME_SHORTEST:
-        forms += [quote(home, safe=""), re.escape(base64.b64encode(home.encode()).decode().rstrip("=")) + "=*"]
+        forms += [
+            quote(home, safe=""),
+            re.escape(base64.b64encode(home.encode()).decode().rstrip("=")) + "=*",
+        ]
     return re.compile("|".join(forms))
