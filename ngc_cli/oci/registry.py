@@ -105,12 +105,7 @@ class Registry:
             )
         except NotAuthenticated as error:
             if self.login.withheld_from:
-                raise NotAuthenticated.like(
-                    error,
-                    f"{self.host} wants a login at {self.login.withheld_from}, which is not trusted: "
-                    "the key was not sent",
-                    hint="If that address is right, name it in NGC_CLI_AUTH_URL.",
-                ) from error
+                raise self.login.key_withheld(error) from error
             raise
         for text in _WARNING.findall(response.headers.get("Warning", "")):
             if text not in self._warnings and text.isprintable():

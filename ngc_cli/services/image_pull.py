@@ -226,20 +226,11 @@ class _Pull:
             rate_bytes_per_s=self.request.pace.rate_bytes_per_s,
             retries=self.request.pace.retries,
         )
-        unchecked = f"{STATE_FOLDER}/{state.name}"
-        files = []
-        for item in missing:
-            algorithm, _, encoded = item.digest.partition(":")
-            layout.blob_path(item.digest)
-            is_checked = algorithm == "sha256"
-            files.append(
-                RemoteFile(
-                    f"blobs/{algorithm}/{encoded}" if is_checked else f"{unchecked}/{encoded}",
-                    item.size_bytes,
-                    encoded if is_checked else None,
-                    partial(self.repository.open_blob, item),
-                )
-            )
+        names = {item.digest: self._file_name(item, layout, state) for item in missing}
+        files = [
+            RemoteFile(name, item.size_bytes, _sha256(item), partial(self.repository.open_blob, item))
+            for item, name in zip(missing, names.values(), strict=True)
+        ]
         try:
             report = download(files, layout.root, options, self.progress, self.cancel)
         except DiskError as error:
@@ -251,16 +242,20 @@ class _Pull:
             errors = list(report.failed.values())
             raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
         for item in missing:
-            path = state / item.digest.partition(":")[2]
-            if not item.digest.startswith("sha256:"):
-                if not Section(path, 0, path.stat().st_size).holds(item):
-                    path.unlink()
-                    raise IntegrityError(f"what the registry sent is not {item.digest}")
-                path.replace(layout.blob_path(item.digest))
+            if _sha256(item) is None:
+                _keep_verified(layout.root / names[item.digest], item, layout)
         (state / "done.jsonl").unlink(missing_ok=True)
         for folder in (state, state.parent):
             remove_empty(folder)
         return report.received_bytes
+
+    @staticmethod
+    def _file_name(item: Descriptor, layout: Layout, state: Path) -> str:
+        """Where in the layout the engine puts a blob: its place if the engine verifies it, else a folder apart."""
+        path = layout.blob_path(item.digest)
+        if _sha256(item) is None:
+            path = layout.root / f".ngc-unchecked-{state.name}" / path.name
+        return path.relative_to(layout.root).as_posix()
 
     def _to_archive(self, place: Place) -> int:
         """Fetch into a layout beside the archive, then write the archive in one go and name it when complete."""
@@ -285,7 +280,8 @@ class _Pull:
 
     def _write(self, layout: Layout, sink: Any) -> None:
         """Write the image that the layout holds as an archive."""
-        self.progress.begin("write", self.image.size_bytes, len(self.image.blobs))
+        manifests_bytes = sum(len(content) for _, content in self.image.manifests)
+        self.progress.begin("write", self.image.size_bytes + manifests_bytes, len(self.image.blobs))
         try:
             write_archive(
                 layout,
@@ -330,6 +326,23 @@ class _Pull:
         finally:
             self.progress.end()
         return events.bytes_moved
+
+
+def _sha256(item: Descriptor) -> str | None:
+    """The hex digest if it is of the kind that the transfer engine checks."""
+    algorithm, _, encoded = item.digest.partition(":")
+    return encoded if algorithm == "sha256" else None
+
+
+def _keep_verified(path: Path, item: Descriptor, layout: Layout) -> None:
+    """Give a blob its name if it is what it should be; raises IntegrityError."""
+    try:
+        if not Section(path, 0, path.stat().st_size).holds(item):
+            raise IntegrityError(f"what the registry sent is not {item.digest}")
+        path.replace(layout.blob_path(item.digest))
+    finally:
+        path.unlink(missing_ok=True)
+        remove_empty(path.parent)
 
 
 def this_machine() -> Platform:
