@@ -15,6 +15,7 @@ pytest_plugins = [
     "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
+    "support.memoryregistry",
     "support.peers",
     "support.program",
     "support.registry",

@@ -8,9 +8,8 @@ import os
 import pty
 import select
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from support.images import add_image, add_platforms, noise
 from support.memoryregistry import MemoryRegistry
 from support.program import BIN, Ngc
 from support.registry import wait_until
-from support.tokenproxy import KEY, Handler, Reply, TokenProxy, cut_answer, serving
+from support.tokenproxy import KEY, Stall, TokenProxy, cut_answer, stall_answer, stall_request
 
 from ngc_cli.oci.descriptor import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, digest_of
 from ngc_cli.oci.layout import Layout, find, reachable
@@ -119,17 +118,6 @@ def test_sections_3_3_and_3_4_as_printed(ngc: Ngc) -> None:
 
 
 @pytest.fixture
-def memory() -> MemoryRegistry:
-    return MemoryRegistry()
-
-
-@pytest.fixture
-def front(memory: MemoryRegistry) -> Iterator[TokenProxy]:
-    with serving(TokenProxy(memory)) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def remote(make_ngc: Callable[..., Ngc], front: TokenProxy) -> Ngc:
     """An ``ngc`` whose registry sends blobs from another host and may misbehave."""
     return make_ngc(key=KEY, NGC_CLI_API_URL=front.url, **NO_DAEMON)
@@ -161,21 +149,10 @@ def test_a_blob_cut_at_90_percent_goes_on_from_there(remote: Ngc, front: TokenPr
 
 
 def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: Any) -> None:
-    reached, go_on = threading.Event(), threading.Event()
-
-    def stall(handler: Handler, reply: Reply) -> bool:
-        full = handler.proxy.backend.answer(handler.command, handler.path, dict(handler.headers), iter(()))
-        handler.head(full)
-        content = b"".join(full.body)
-        handler.write(content[: big.size_bytes * 9 // 10])
-        reached.set()
-        go_on.wait(60)
-        handler.close_connection = True
-        return True
-
-    front.fail(f"GET {big.digest}.*sig", stall)
+    stall = Stall()
+    front.fail(f"GET {big.digest}.*sig", stall_answer(stall, big.size_bytes * 9 // 10))
     process = remote.start("registry image pull org/net:1 -o oci:out --threads 1")
-    assert reached.wait(60)
+    assert stall.reached.wait(60)
     parts = remote.folder / "out" / ".ngc-transfer"
     wait_until(
         lambda: any(path.stat().st_blocks * 512 > big.size_bytes * 8 // 10 for path in parts.rglob("*.part"))
@@ -183,7 +160,7 @@ def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: A
     wait_until(lambda: any(path.read_text().count("\n") > 10 for path in parts.rglob("log.jsonl")))
     process.kill()
     process.communicate()
-    go_on.set()
+    stall.go_on.set()
     assert not (remote.folder / "out" / "blobs" / "sha256" / big.digest.partition(":")[2]).exists()
     before = front.blob_bytes()
     remote.run("registry image pull org/net:1 -o oci:out --threads 1")
@@ -207,20 +184,13 @@ def test_a_killed_push_goes_on_from_there(remote: Ngc, front: TokenProxy) -> Non
     root = Descriptor.of(manifest, OCI_MANIFEST)
     layout.add(manifest, root.digest)
     layout.name(root, "1", "")
-    reached, go_on = threading.Event(), threading.Event()
-
-    def stall(handler: Handler, reply: Reply) -> bool:
-        reached.set()
-        go_on.wait(60)
-        handler.close_connection = True
-        return True
-
-    front.fail(f"PATCH state={64 * 1024 * 1024}", stall)
+    stall = Stall()
+    front.fail(f"PATCH state={64 * 1024 * 1024}", stall_request(stall))
     process = remote.start("registry image push org/net:1 --source oci:source")
-    assert reached.wait(60)
+    assert stall.reached.wait(60)
     process.kill()
     process.communicate()
-    go_on.set()
+    stall.go_on.set()
     before = sum(item.bytes_received for item in front.seen)
     data = remote.json("registry image push org/net:1 --source oci:source")
     assert data["digest"] == root.digest

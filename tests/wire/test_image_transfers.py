@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.images import add_image, add_platforms, noise, tar_of
 from support.memoryregistry import MemoryRegistry
-from support.tokenproxy import KEY, TokenProxy, serving, status
+from support.tokenproxy import KEY, TokenProxy, status
 
 from ngc_cli.api.client import ApiClient
 from ngc_cli.errors import Forbidden, IntegrityError, LocalFileError, NgcError, NotFound
@@ -48,17 +48,6 @@ class Noted(Silent):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-
-@pytest.fixture
-def memory() -> MemoryRegistry:
-    return MemoryRegistry()
-
-
-@pytest.fixture
-def front(memory: MemoryRegistry) -> Iterator[TokenProxy]:
-    with serving(TokenProxy(memory)) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -126,24 +115,27 @@ def test_blobs_of_another_digest_algorithm_are_verified_before_they_land(
     assert sorted(path.name for path in out.root.iterdir()) == ["blobs", "index.json", "oci-layout"]
 
 
+def lose_a_layer(clients: ImageClients, layout: Layout, memory: MemoryRegistry) -> tuple[str, bytes, int]:
+    """Push an image, of which the registry then loses a layer: its digest and content, and what is fetched when it
+    has it again: that layer, and the config as always."""
+    parts = reachable(layout, add_image(layout, layer_sizes=[5000, 6000], tag="1"))
+    push(clients, layout)
+    lost = max(parts, key=lambda item: item.size_bytes)
+    config_bytes = next(item.size_bytes for item in parts if item.media_type == OCI_CONFIG)
+    return lost.digest, memory.blobs.pop(("org/net", lost.digest)), lost.size_bytes + config_bytes
+
+
 def test_a_layer_that_is_not_there_fails_the_pull_and_what_came_is_kept(
     clients: ImageClients, source: Layout, memory: MemoryRegistry, front: TokenProxy, tmp_path: Path
 ) -> None:
-    image = add_image(source, layer_sizes=[5000, 6000], tag="1")
-    push(clients, source)
-    lost = max(reachable(source, image), key=lambda item: item.size_bytes)
-    content = memory.blobs.pop(("org/net", lost.digest))
+    lost, content, wanted_bytes = lose_a_layer(clients, source, memory)
     with pytest.raises(NotFound):
         pull(clients, f"oci:{tmp_path}/out")
     assert Layout.open(tmp_path / "out").index().manifests == ()
-    memory.blobs["org/net", lost.digest] = content
+    memory.blobs["org/net", lost] = content
     before = front.blob_bytes()
     pull(clients, f"oci:{tmp_path}/out")
-    assert front.blob_bytes() - before == lost.size_bytes + image_config(source, image)
-
-
-def image_config(layout: Layout, image: Descriptor) -> int:
-    return next(item.size_bytes for item in reachable(layout, image) if item.media_type == OCI_CONFIG)
+    assert front.blob_bytes() - before == wanted_bytes
 
 
 def test_progress_ends_at_its_total_whatever_happens_on_the_way(
@@ -191,16 +183,13 @@ def test_a_cancelled_pull_leaves_nothing_that_looks_complete(
 def test_an_archive_goes_on_from_what_an_earlier_pull_fetched(
     clients: ImageClients, source: Layout, front: TokenProxy, memory: MemoryRegistry, tmp_path: Path
 ) -> None:
-    image = add_image(source, layer_sizes=[5000, 6000], tag="1")
-    push(clients, source)
-    lost = max(reachable(source, image), key=lambda item: item.size_bytes)
-    content = memory.blobs.pop(("org/net", lost.digest))
+    lost, content, wanted_bytes = lose_a_layer(clients, source, memory)
     with pytest.raises(NotFound):
         pull(clients, f"docker-archive:{tmp_path}/out.tar")
-    memory.blobs["org/net", lost.digest] = content
+    memory.blobs["org/net", lost] = content
     before = front.blob_bytes()
     outcome = pull(clients, f"docker-archive:{tmp_path}/out.tar")
-    assert outcome.bytes_moved == front.blob_bytes() - before == lost.size_bytes + image_config(source, image)
+    assert outcome.bytes_moved == front.blob_bytes() - before == wanted_bytes
 
 
 def test_a_layout_that_lacks_a_part_is_not_pushed(
