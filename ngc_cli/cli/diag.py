@@ -56,7 +56,11 @@ class Options:
 
 @takes(options=Options)
 def diag(ctx: typer.Context, options: Options) -> None:
-    """Run the diagnosis of this form."""
+    """Show facts and run checks; each failure comes with its cause and what to do next.
+
+    Secrets and the home folder are left out: the output is made to be pasted into a support ticket. The exit code
+    is 1 when a check failed. --timeout SECONDS limits each check (5 by default); it all takes 30 seconds at most.
+    """
     from ngc_cli.cli import diag_views
     from ngc_cli.cli.diag_setup import Examination
     from ngc_cli.cli.formats import Table

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ngc_cli.http.probe import Trace
+from ngc_cli.http.trace import Trace
 from ngc_cli.records import User
 from ngc_cli.services.diagnostics import machine, software
 from ngc_cli.services.diagnostics.outcome import Check

@@ -14,98 +14,32 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ngc_cli import __version__
 from ngc_cli.http.certificate import Certificate, read_certificate
 from ngc_cli.http.redact import redact_headers, redact_text, redact_url
-from ngc_cli.units import format_duration, format_size
+from ngc_cli.http.trace import (
+    CLOCK_NEXT_STEP,
+    CLOCK_TOLERANCE_S,
+    BodyRead,
+    Cause,
+    Fault,
+    Trace,
+    clock_text,
+)
+from ngc_cli.units import format_size
 
 log = logging.getLogger("ngc_cli.http")
 
 Result = TypeVar("Result")
-Cause = Literal[
-    "dns",
-    "proxy",
-    "refused",
-    "unreachable",
-    "timeout",
-    "cut",
-    "tls-untrusted",
-    "tls-expired",
-    "tls-name",
-    "tls",
-    "clock",
-    "key",
-    "forbidden",
-    "registry-down",
-    "server",
-    "unexpected",
-    "configuration",
-    "network",
-]
-
-CLOCK_TOLERANCE_S = 300.0
-"""Tokens and signed links are usually taken this much before or after their time."""
-
 _HEADERS_SHOWN_BYTES = 4096
 _BLOCK_BYTES = 64 * 1024
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64  # OpenSSL: X509_V_ERR_*
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why something failed, in a word for machines and a sentence for people, and what to do next."""
-
-    cause: Cause
-    detail: str
-    next_step: str
-
-
-@dataclass(frozen=True)
-class BodyRead:
-    """How much of a body came, in which time, and whether it ended because the time given for it was up."""
-
-    bytes_read: int
-    bytes_wanted: int
-    duration_s: float
-    out_of_time: bool = False
-
-    @property
-    def rate_bytes_per_s(self) -> float:
-        """Average speed."""
-        return self.bytes_read / self.duration_s if self.duration_s else 0.0
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one GET met on its way; ``fault`` is None when an answer came, whatever its status.
-
-    ``clock_difference_s`` is the server's time minus ours. ``unreachable`` are the addresses of the name that did
-    not take the connection before one did.
-    """
-
-    url: str
-    host: str
-    proxy: str = ""
-    addresses: tuple[str, ...] = ()
-    unreachable: tuple[str, ...] = ()
-    tls_version: str = ""
-    certificate: Certificate | None = None
-    trusted: str = ""
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    read: BodyRead | None = None
-    clock_difference_s: float | None = None
-    connect_ms: int | None = None
-    answer_ms: int | None = None
-    fault: Fault | None = None
 
 
 class Prober:
@@ -589,17 +523,6 @@ class _Walk:
                 "Small answers pass and long ones do not: ask who runs the firewall, proxy or VPN on the way about "
                 "limits of size and time; downloads resume, so repeating them may get through.",
             )
-
-
-CLOCK_NEXT_STEP = (
-    "Set the clock of this machine, best by NTP: 'timedatectl' shows and 'timedatectl set-ntp true' mends it."
-)
-
-
-def clock_text(difference_s: float, host: str) -> str:
-    """How far the clock of this machine is off, seen from a server."""
-    word = "behind" if difference_s > 0 else "ahead of"
-    return f"the clock of this machine is {format_duration(round(abs(difference_s)))} {word} that of {host}"
 
 
 def _since_ms(started: float) -> int:

@@ -21,27 +21,29 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 class RangeBody:
     """The body of a (partial) answer: where it begins, how long the whole is, and its bytes."""
 
-    def __init__(self, response: requests.Response, start: int, total_bytes: int | None) -> None:
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: str, start: int, total_bytes: int | None) -> None:
         self.start = start
         self.total_bytes = total_bytes
-        self.etag = response.headers.get("ETag", "")
-        self._response = response
+        self.etag = raw.headers.get("ETag", "")
+        self._raw = raw
+        self._url = url
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer from the body; 0 at its end. Raises NetworkError when the body breaks off."""
         try:
-            return int(self._response.raw.readinto(buffer))
+            return self._raw.readinto(buffer)
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
-            raise error_from_transport(error, "GET", self._response.url) from error
+            raise error_from_transport(error, "GET", self._url) from error
 
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
-        self._response.close()
+        self._raw.close()
+        self._raw.release_conn()
 
     def abort(self) -> None:
         """End a read that another thread waits in."""
         with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # ended already
-            self._response.raw.shutdown()
+            self._raw.shutdown()
 
     def __enter__(self) -> RangeBody:
         return self
@@ -63,18 +65,21 @@ def open_range(
     headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
     if etag:
         headers["If-Range"] = etag
-    response = http.send("GET", url, headers=headers, auth=auth, retry=False)
-    if response.status_code != 206:
-        length = response.headers.get("Content-Length", "")
-        return RangeBody(response, 0, int(length) if length.isdigit() else None)
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    if auth is None:
+        raw = http.get_once(url, headers)
+    else:
+        raw = http.send("GET", url, headers=headers, auth=auth, retry=False).raw
+    if raw.status != 206:
+        length = raw.headers.get("Content-Length", "")
+        return RangeBody(raw, url, 0, int(length) if length.isdigit() else None)
+    match = _CONTENT_RANGE.fullmatch(raw.headers.get("Content-Range", "").strip())
     if match is None or int(match[1]) != start or int(match[2]) > end - 1:
-        response.close()
+        raw.close()
         raise IntegrityError(
             f"{redact_url(url)} answered with other bytes than the asked {start} to {end - 1}",
             hint="Try again; a proxy on the way may be at fault.",
         )
-    return RangeBody(response, start, None if match[3] == "*" else int(match[3]))
+    return RangeBody(raw, url, start, None if match[3] == "*" else int(match[3]))
 
 
 def read_body(response: requests.Response, limit_bytes: int) -> bytes:

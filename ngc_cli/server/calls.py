@@ -85,7 +85,7 @@ class Gate:
         scheme, _, value = header.partition(" ")
         if scheme.lower() != "bearer" or not value.strip():
             raise unauthorized("credentials must be sent as Bearer")
-        return caller_of(db, key_of_bearer(db, registry.signer, value.strip()))
+        return caller_of(key_of_bearer(db, registry.signer, value.strip()))
 
     def refusal(self, call: BaseCall, for_guests: str) -> Problem:
         """What to answer to whom the table says no: guests are told to sign in, or where they may look, nothing."""
@@ -247,6 +247,7 @@ def route(
             if streams:
                 stream = await run_in_threadpool(_admit_stream, registry, request, action, gate, request_id)
                 response = await cast(StreamEndpoint, endpoint)(stream)
+                _require_permitted(stream, endpoint)
             else:
                 body = await _read_body(request, registry.config.body_limit_bytes)
                 response = await run_in_threadpool(
@@ -295,8 +296,7 @@ def _run(
         call = Call(registry, request, action, gate, request_id, db=db, raw_body=body)
         _admit(call, db)
         result = endpoint(call)
-        if not call.permitted:
-            raise RuntimeError(f"{endpoint.__name__} did not ask whether {action.name} is permitted")
+        _require_permitted(call, endpoint)
         return result
 
     if request.method in ("GET", "HEAD"):
@@ -307,6 +307,12 @@ def _run(
     if isinstance(result, Response):
         return result
     return JSONResponse({"requestStatus": request_status(None, request_id), **result})
+
+
+def _require_permitted(call: BaseCall, endpoint: Callable[..., Any]) -> None:
+    """Fail closed where an endpoint has forgotten to ask."""
+    if not call.permitted:
+        raise RuntimeError(f"{endpoint.__name__} did not ask whether {call.action.name} is permitted")
 
 
 def _admit_stream(

@@ -28,6 +28,7 @@ from ngc_cli.units import format_size
 
 _KEEP_ALIVE_S = 75
 _GRACE_S = 5
+_SEND_BUFFER_BYTES = 512 * 1024  # what it holds is sent in vain when a client is killed
 _KEY_KINDS = {"personal": KeyKind.PERSONAL, "legacy": KeyKind.LEGACY, "service": KeyKind.SERVICE}
 
 
@@ -175,8 +176,12 @@ def _serve(arguments: argparse.Namespace) -> int:
         _write_atomically(state, json.dumps(facts))
         sys.stderr.write(f"listening on {url}\n")
         sys.stderr.flush()
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises the signal again when it is done
-            signal.signal(number, lambda *_: None)
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens, and again when it is done
+            signal.signal(number, end)
         server.run(sockets=[listener])
         with suppress(FileNotFoundError):
             state.unlink()
@@ -189,6 +194,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         listener.bind((host, port))
         listener.listen(2048)
     except OSError:

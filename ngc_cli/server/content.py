@@ -67,8 +67,8 @@ class PartWriter(Protocol):
     def write(self, chunk: bytes | bytearray) -> None:
         """Append a chunk."""
 
-    def finish(self) -> Part:
-        """Keep what was written."""
+    def finish(self, sha256: str = "") -> Part:
+        """Keep what was written; raises DigestMismatch when a hashed part does not have the sha256 it must have."""
 
     def abort(self) -> None:
         """Drop what was written; does nothing after ``finish``."""
@@ -318,13 +318,15 @@ class _PartFile:
             self._sha256.update(chunk)
         self._size_bytes += len(chunk)
 
-    def finish(self) -> Part:
+    def finish(self, sha256: str = "") -> Part:
+        found = self._sha256.hexdigest() if self._sha256 is not None else ""
+        if sha256 and found != sha256:
+            raise DigestMismatch(f"the bytes have sha256 {found}, not {sha256}")
         self._file.truncate(self._size_bytes)
         self._file.close()
         self._final.parent.mkdir(exist_ok=True)
         self._temp.rename(self._final)
-        sha256 = self._sha256.hexdigest() if self._sha256 is not None else ""
-        return Part(self._final.name, self._size_bytes, sha256)
+        return Part(self._final.name, self._size_bytes, found)
 
     def abort(self) -> None:
         self._file.close()

@@ -14,12 +14,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, joinedload
 
 from ngc_cli.server.access import Caller, Grant
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.metadata import ApiKey, KeyKind, Membership, User
+from ngc_cli.server.metadata import ApiKey, KeyKind, User
 from ngc_cli.server.problems import unauthorized
 from ngc_cli.server.signing import Signer
 
@@ -42,7 +42,7 @@ def key_digest(key: str) -> str:
 
 def find_key(db: Session, key: str) -> ApiKey:
     """The row of a key that is good now; raises a 401 Problem."""
-    return _require_good(db.scalar(select(ApiKey).where(ApiKey.digest == key_digest(key))))
+    return _require_good(db, ApiKey.digest == key_digest(key))
 
 
 def key_in_basic(header: str) -> str:
@@ -74,20 +74,16 @@ def key_of_bearer(db: Session, signer: Signer, bearer: str) -> ApiKey:
 
 def key_of_claims(db: Session, claims: Mapping[str, Any]) -> ApiKey:
     """The key a token stands for; raises a 401 Problem when it is no longer good."""
-    return _require_good(db.get(ApiKey, int(claims["sub"])))
+    return _require_good(db, ApiKey.id == int(claims["sub"]))
 
 
-def caller_of(db: Session, key: ApiKey) -> Caller:
-    """Who a key stands for, with the roles of this moment."""
+def caller_of(key: ApiKey) -> Caller:
+    """Who a key stands for, with the roles it was found with."""
     if key.kind is KeyKind.SERVICE:
         grants = (Grant(key.org_id, key.team_id, key.role),) if key.org_id and key.role else ()
         return Caller(key.id, None, grants)
-    rows = db.execute(
-        select(Membership.org_id, Membership.team_id, Membership.role).where(
-            Membership.user_id == key.user_id
-        )
-    )
-    return Caller(key.id, key.user_id, tuple(Grant(*row) for row in rows))
+    held = key.user.memberships if key.user is not None else ()
+    return Caller(key.id, key.user_id, tuple(Grant(role.org_id, role.team_id, role.role) for role in held))
 
 
 def user_of(db: Session, caller: Caller) -> User | None:
@@ -95,7 +91,10 @@ def user_of(db: Session, caller: Caller) -> User | None:
     return db.get(User, caller.user_id) if caller.user_id is not None else None
 
 
-def _require_good(key: ApiKey | None) -> ApiKey:
+def _require_good(db: Session, is_it: ColumnElement[bool]) -> ApiKey:
+    """The key that this is true of, with its user and roles in one query; raises a 401 Problem."""
+    query = select(ApiKey).where(is_it).options(joinedload(ApiKey.user).joinedload(User.memberships))
+    key = db.scalars(query).unique().one_or_none()
     now = utc_now()
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
         raise unauthorized("the API key is not valid, has expired or was revoked")

@@ -6,6 +6,7 @@ Each function runs inside its caller's transaction. Sources: distribution-spec v
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -185,9 +186,11 @@ def read_manifest(content: bytes, content_type: str) -> oci.Manifest | oci.Index
     if stated and stated not in INDEX_TYPES | MANIFEST_TYPES:
         raise Problem(400, f"'{stated[:255]}' is not a media type of manifests", code="MANIFEST_INVALID")
     try:
-        return oci.parse(content, stated)
-    except InvalidContent as error:
-        raise Problem(400, error.message, code="MANIFEST_INVALID") from error
+        parsed = oci.parse(content, stated)
+        json.dumps(dict(parsed.annotations or {}), ensure_ascii=False).encode()  # refuses lone surrogates
+    except (InvalidContent, UnicodeEncodeError) as error:
+        raise Problem(400, str(error), code="MANIFEST_INVALID") from error
+    return parsed
 
 
 def put_manifest(
@@ -226,8 +229,8 @@ def put_manifest(
     manifest.pushed_at = utc_now()
     if isinstance(parsed, oci.Manifest):
         platform = _platform(db, store, repository, parsed.config)
-        manifest.architecture, manifest.os = platform.architecture[:64], platform.os[:64]
-        manifest.variant = platform.variant[:64]
+        manifest.architecture, manifest.os = _word(platform.architecture), _word(platform.os)
+        manifest.variant = _word(platform.variant)
         manifest.layers_size_bytes = sum(item.size_bytes for item in parsed.layers)
     db.flush()
     _note_references(db, manifest, [item.digest for item in needed])
@@ -286,6 +289,11 @@ def _platform(db: Session, store: ContentStore, repository: ImageRepository, con
     """What the config of an image says it runs on; nothing for artifacts and for a config that is none."""
     parsed = read_config(db, store, repository, config)
     return parsed.platform if parsed is not None else Platform("", "")
+
+
+def _word(text: str) -> str:
+    """A name of Go's platforms, or what is left of a text that is none: the config is the pusher's own."""
+    return re.sub(r"[^A-Za-z0-9._-]", "", text)[:64]
 
 
 def read_config(

@@ -133,7 +133,7 @@ class Bearer:
         if "sub" not in claims:
             return cls(GUEST, claims["access"])
         try:
-            return cls(caller_of(db, key_of_claims(db, claims)), claims["access"])
+            return cls(caller_of(key_of_claims(db, claims)), claims["access"])
         except Problem as problem:
             raise challenge(request, scope, problem.message, "invalid_token") from problem
 

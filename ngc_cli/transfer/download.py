@@ -72,7 +72,7 @@ class DownloadOptions:
     come after the first try of each range, ``threads`` at most."""
 
     state: Path
-    threads: int = 8
+    threads: int = 16
     rate_bytes_per_s: int = 0
     retries: int = 5
     resume: bool = True
@@ -350,15 +350,18 @@ class _Download:
             body.close()
 
     def check_same(self, file: RemoteFile, partial: Partial, body: Body, *, alone: bool) -> None:
-        """The bytes must come from the same file as those that are there, as far as a strong entity tag tells."""
-        if not body.etag or body.etag.startswith("W/"):
-            return
+        """The bytes must come from the same file as those that are there, as far as a strong entity tag tells.
+
+        Without a digest a tag that appears or is lost counts as another one.
+        """
+        etag = "" if body.etag.startswith("W/") else body.etag
         with self.lock:
-            if not partial.etag:
+            if partial.etag is None:
                 with disk_errors(partial.part_path):
-                    partial.set_etag(body.etag)
-        if body.etag != partial.etag and not (alone and file.sha256):
-            raise _StartOver(f"'{file.path}' has changed on the server")
+                    partial.set_etag(etag)
+        if etag == partial.etag or (file.sha256 and (alone or not etag or not partial.etag)):
+            return
+        raise _StartOver(f"'{file.path}' has changed on the server")
 
     def read(self, file: RemoteFile, body: Body, room: memoryview, position: int) -> int:
         """The next bytes of a body, counted and within the rate; raises NetworkError when there are none."""

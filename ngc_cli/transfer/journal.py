@@ -25,7 +25,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,10 @@ class Finished:
     sha256: str
     boot: str = ""
 
+    def fields(self) -> list[Any]:
+        """What is written of it, in the order of the constructor."""
+        return [self.size_bytes, self.mtime_ns, self.sha256, self.boot]
+
     def describes(self, status: os.stat_result) -> bool:
         """Whether the file on disk is surely still the one that was verified."""
         return (self.size_bytes, self.mtime_ns) == (status.st_size, status.st_mtime_ns) and self.boot in (
@@ -76,12 +80,13 @@ class Finished:
 
 @dataclass
 class Partial:
-    """A file in the making: where its bytes are, which of them, and the entity tag they came with."""
+    """A file in the making: where its bytes are, which of them, and the entity tag they came with (None: no bytes
+    yet)."""
 
     owned: _Owned
     key: str
     content: Content
-    etag: str = ""
+    etag: str | None = None
     done: list[Range] = field(default_factory=list)
 
     @property
@@ -183,7 +188,7 @@ class StateFolder:
     def add_finished(self, path: str, finished: Finished) -> None:
         """Remember a finished file; written in batches, since what is lost is only hashed again."""
         with self._lock:
-            self._lines.append([path, *astuple(finished)])
+            self._lines.append([path, *finished.fields()])
             self._unwritten_bytes += finished.size_bytes
             if len(self._lines) >= _BATCH_FILES or self._unwritten_bytes >= _BATCH_BYTES:
                 self._flush()
@@ -217,7 +222,7 @@ class StateFolder:
         fresh = self.scratch()
         _append(
             fresh,
-            "".join(_line([name, *astuple(item)]) for name, item in finished.items()),
+            "".join(_line([name, *item.fields()]) for name, item in finished.items()),
         )
         fresh.replace(path)
 

@@ -12,7 +12,7 @@ from ngc_cli.errors import IntegrityError, NetworkError, NgcError, ServerError
 
 BUFFER_BYTES = 1024 * 1024
 _FIRST_WORKERS = 2
-_OBSERVE_S = 0.3
+_OBSERVE_S = 0.25
 _WORTH = 1.15
 _FILE_WORTH_BYTES = 256 * 1024
 _GIVE_UP_S = 1.0

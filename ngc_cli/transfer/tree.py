@@ -131,18 +131,18 @@ class Tree:
                 self.refuse_obstacles([path])
                 source.replace(target)
                 return
-            folder = os.open(self.root, _OPEN_FOLDER)
-            try:
+            with contextlib.ExitStack() as opened:
+                folder = os.open(self.root, _OPEN_FOLDER)
+                opened.callback(os.close, folder)
                 for part in folders:
                     folder = self._enter(folder, part, path)
+                    opened.callback(os.close, folder)
                 os.replace(source, name, dst_dir_fd=folder)
                 if sync:
                     os.fsync(folder)
-            finally:
-                os.close(folder)
 
     def _enter(self, folder: int, name: str, path: str) -> int:
-        """The descriptor of a folder in a folder, made when it is missing; the outer one is closed."""
+        """The descriptor of a folder in a folder, made when it is missing."""
         try:
             return _open_below(folder, name)
         except FileNotFoundError:
@@ -153,8 +153,6 @@ class Tree:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
                 raise _in_the_way(name, path) from error
             raise
-        finally:
-            os.close(folder)
 
     def _mode(self, path: str) -> int:
         """Kind of what is at a path, 0 when there is nothing."""

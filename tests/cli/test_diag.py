@@ -553,7 +553,7 @@ class TestSecrets:
         said = f"no {env_key} at https://files.ngc.test/f?X-Amz-Signature={signature} {home}/x Signature={signature}"
         ngc.api.bodies["/v2/search/org/acme/resources/MODEL"] = json.dumps({"message": said}).encode()
         ngc.api.statuses["/v2/search/org/acme/resources/MODEL"] = 403
-        ngc.files.headers["Server"] = f"{env_key} {home}"
+        ngc.files.headers["Server"] = f"{env_key} {file_key} {other_key} {proxy_password} {home}"
         ngc.registry.headers["Location"] = f"https://x.ngc.test/?token={signature}"
         link = f"{ngc.files.url}/blob?Signature={signature}&Expires=1&home={quote(home, safe='')}"
         ngc.api.bodies["/v2/org/acme/models/net/1/files"] = json.dumps(

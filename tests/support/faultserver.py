@@ -24,6 +24,7 @@ class FaultServer:
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    etags: dict[str, str] = field(default_factory=dict)
     sent_bytes: int = 0
     requests: list[tuple[str, str]] = field(default_factory=list)
     connections: int = 0
@@ -67,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         content = self.state.files[path]
         start, end = self.range_of(len(content))
         if fault is None or not fault(self, content, start, end):
-            self.reply(content, start, end)
+            self.reply(content, start, end, etag=self.state.etags.get(path, '"e"'))
 
     def range_of(self, size: int) -> tuple[int, int]:
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
@@ -77,12 +78,15 @@ class Handler(BaseHTTPRequestHandler):
         self, content: bytes, start: int, end: int, *, etag: str = '"e"', total: int | None = None
     ) -> None:
         """The range as it should be."""
-        self.head(
-            206,
-            end - start,
-            {"Content-Range": f"bytes {start}-{end - 1}/{total or len(content)}", "ETag": etag},
-        )
+        self.promise(content, start, end, etag=etag, total=total)
         self.body(content[start:end])
+
+    def promise(
+        self, content: bytes, start: int, end: int, *, etag: str = '"e"', total: int | None = None
+    ) -> None:
+        """The head of the answer with a range."""
+        content_range = f"bytes {start}-{end - 1}/{total or len(content)}"
+        self.head(206, end - start, {"Content-Range": content_range, "ETag": etag})
 
     def head(self, status: int, length: int, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -110,7 +114,7 @@ def cut(at: int) -> Fault:
     """Promise the whole range, send ``at`` bytes and drop the connection."""
 
     def fault(handler: Handler, content: bytes, start: int, end: int) -> bool:
-        handler.head(206, end - start, {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
+        handler.promise(content, start, end)
         handler.body(content[start : min(start + at, end)])
         handler.close_connection = True
         return True
@@ -149,6 +153,30 @@ def whole(handler: Handler, content: bytes, start: int, end: int) -> bool:
     return True
 
 
+def whole_cut(at: int) -> Fault:
+    """Answer a request for a range with 200 and the first ``at`` bytes, and drop the connection."""
+
+    def fault(handler: Handler, content: bytes, start: int, end: int) -> bool:
+        handler.head(200, len(content))
+        handler.body(content[:at])
+        handler.close_connection = True
+        return True
+
+    return fault
+
+
+def tagged(etag: str, cut_at: int | None = None) -> Fault:
+    """Send the range with this entity tag; only ``cut_at`` bytes of it."""
+
+    def fault(handler: Handler, content: bytes, start: int, end: int) -> bool:
+        handler.promise(content, start, end, etag=etag)
+        handler.body(content[start : end if cut_at is None else min(start + cut_at, end)])
+        handler.close_connection = cut_at is not None
+        return True
+
+    return fault
+
+
 def html(handler: Handler, content: bytes, start: int, end: int) -> bool:
     """Answer 200 with an error page."""
     page = b"<html><title>Sign in</title></html>"
@@ -171,7 +199,7 @@ def longer(handler: Handler, content: bytes, start: int, end: int) -> bool:
 
 def stall(handler: Handler, content: bytes, start: int, end: int) -> bool:
     """Send half of the range, then nothing more."""
-    handler.head(206, end - start, {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
+    handler.promise(content, start, end)
     handler.body(content[start : (start + end) // 2])
     handler.server.stalled.wait(60)
     handler.close_connection = True
@@ -182,7 +210,7 @@ def slowly(rate_bytes_per_s: int) -> Fault:
     """Send the range at this rate."""
 
     def fault(handler: Handler, content: bytes, start: int, end: int) -> bool:
-        handler.head(206, end - start, {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
+        handler.promise(content, start, end)
         for offset in range(start, end, 65536):
             began = time.monotonic()
             handler.body(content[offset : min(offset + 65536, end)])

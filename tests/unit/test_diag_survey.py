@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from ngc_cli.errors import ConfigError
-from ngc_cli.http.probe import Fault, Trace
+from ngc_cli.http.trace import Fault, Trace
 from ngc_cli.services.diagnostics.outcome import Check, Failed, Skipped
 from ngc_cli.services.diagnostics.server import blame_registry, clock
 from ngc_cli.services.diagnostics.survey import FORMS, SECTIONS, Finding, Job, Survey

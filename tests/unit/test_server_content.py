@@ -155,6 +155,15 @@ def test_an_aborted_part_leaves_nothing(store: FolderStore, tmp_path: Path) -> N
     assert store.part_sizes("upload") == {}
 
 
+def test_a_part_must_have_the_digest_it_was_announced_with(store: FolderStore) -> None:
+    writer = store.write_part("upload", 1, hashed=True)
+    writer.write(b"x")
+    with pytest.raises(DigestMismatch):
+        writer.finish(hashlib.sha256(b"y").hexdigest())
+    assert store.part_sizes("upload") == {}
+    assert writer.finish(hashlib.sha256(b"x").hexdigest()).size_bytes == 1
+
+
 def test_a_part_shorter_than_announced_has_the_size_that_came(store: FolderStore) -> None:
     writer = store.write_part("upload", 1, size_bytes=10_000_000)
     writer.write(b"x")

@@ -394,6 +394,7 @@ def test_pushing_manifests_with_foreign_layers_that_stay_elsewhere(repository: D
         (b'{"schemaVersion": 2, "manifests": []}', "text/plain"),
         (b'{"schemaVersion": 2, "manifests": [{"digest": "sha256:zz", "size": 1}]}', OCI_INDEX),
         (b"\xff\xfe", OCI_MANIFEST),
+        (b'{"schemaVersion": 2, "manifests": [], "annotations": {"a": "\\ud800"}}', OCI_INDEX),
         (b"[" * 100_000, OCI_MANIFEST),
     ],
 )

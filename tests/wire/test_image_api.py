@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
-from support.distribution import Distribution, Image, artifact, image, index
+from support.distribution import (
+    OCI_CONFIG,
+    OCI_MANIFEST,
+    Content,
+    Distribution,
+    Image,
+    artifact,
+    as_json,
+    image,
+    index,
+)
 from support.registry import RunningRegistry
 
 
@@ -291,6 +302,32 @@ def test_tags_that_list_referrers_are_never_the_latest(images: Images) -> None:
     repository = images.push("net", one, "v1")
     repository.put_manifest(one.manifest, one.digest.replace(":", "-"))
     assert images.ask("GET", "/net")["latestTag"] == "v1"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"not json",
+        b"[]",
+        b'{"architecture": "a\\u0000b", "os": "\\ud800", "variant": 7, "history": "none"}',
+        b'{"architecture": "' + b"x" * 300 + b'", "os": "<script>", "rootfs": {"diff_ids": 5}}',
+        b'{"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}, "history": [1, {"created_by": []}]}',
+        b'{"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}, "history": [{"created_by": "\\ud800"}]}',
+    ],
+)
+def test_a_config_that_is_none_does_no_harm(images: Images, config: bytes) -> None:
+    one = image("hello")
+    blob = Content(config, OCI_CONFIG)
+    document = {**json.loads(one.manifest.data), "config": blob.descriptor}
+    manifest = Content(as_json(document), OCI_MANIFEST)
+    images.push("net", Image(manifest, (blob, one.blobs[1])), "v1")
+    (tag,) = images.ask("GET", "/net/images")["images"]
+    variant = tag["architectureVariants"][0]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{0,64}", variant[name]) for name in ("architecture", "os"))
+    view = images.ask("GET", "/net/images/v1")
+    filled = [step for step in view["history"] if "empty_layer" not in json.loads(step["v1Compatibility"])]
+    assert len(filled) == len(view["fsLayers"]) == 1
+    assert [hit["name"] for hit in images.search()] == ["net"]
 
 
 # who may

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -272,6 +273,21 @@ def test_the_command_reclaims_and_tells(gc_registry: RunningRegistry, repository
     done = subprocess.run([*command, "--grace", "0"], check=True, capture_output=True, text=True)
     assert "2 contents, 1 image manifests, 0 abandoned uploads" in done.stdout
     assert not blobs_of(one) & stored(gc_registry)
+
+
+def test_a_database_that_does_not_belong_to_the_folder_is_refused(
+    gc_registry: RunningRegistry, repository: Distribution, tmp_path: Path
+) -> None:
+    """To an empty database everything would look unused."""
+    one = image("precious")
+    repository.push(one, "v1")
+    command = [sys.executable, "-m", "ngc_cli.server", "gc", "--data-dir", str(gc_registry.data_dir)]
+    command += ["--grace", "0", "--database-url", f"sqlite:///{tmp_path}/other.db"]
+    for _run in range(2):
+        refused = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "another database" in refused.stderr
+    repository.assert_holds(one, "v1")
 
 
 def test_pushes_go_on_while_the_collector_runs(

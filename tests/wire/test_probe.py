@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.brokennet import FILE_BYTES, MIB, BrokenNet, Host
 
 from ngc_cli.http.certificate import read_certificate
-from ngc_cli.http.probe import Fault, Prober, Trace, within
+from ngc_cli.http.probe import Prober, within
+from ngc_cli.http.trace import Fault, Trace
 
 
 @pytest.fixture

@@ -168,12 +168,17 @@ def test_a_complete_with_parts_missing_or_wrong_is_refused_and_can_be_mended(mod
     ok(models.complete("m", "1", "f", THREE_PARTS, upload_id))
 
 
-def test_a_wrong_single_part_is_refused_and_can_be_mended(models: Wire) -> None:
+def test_a_part_that_is_the_whole_file_is_checked_as_it_comes(models: Wire) -> None:
     started = ok(models.start("m", "1", "f", b"right"))
-    models.send(started["urls"][0], b"wrong")
-    problem(models.complete("m", "1", "f", b"right", started["uploadID"]), 422)
-    models.send(started["urls"][0], b"right")
-    ok(models.complete("m", "1", "f", b"right", started["uploadID"]))
+    url, upload_id = started["urls"][0], started["uploadID"]
+    assert "sha256" in problem(models.send(url, b"wrong"), 422)
+    assert "1 parts have not arrived" in problem(models.complete("m", "1", "f", b"right", upload_id), 422)
+    assert models.send(url, b"right").status_code == 200
+    assert ok(models.start("m", "1", "f", b"right", uploadID=upload_id))["receivedParts"] == [
+        {"partNumber": 1, "size": 5}
+    ]
+    assert models.send(url, b"right").status_code == 200
+    ok(models.complete("m", "1", "f", b"right", upload_id))
 
 
 def test_a_complete_names_its_upload_and_its_digest(models: Wire) -> None:
@@ -355,6 +360,23 @@ def test_the_same_content_may_arrive_many_times_at_once(models: Wire) -> None:
     ok(models.commit("m", "1", {"f": THREE_PARTS}))
     ok(models.finish("m", "1"))
     assert requests.get(models.links("m", "1")["f"], timeout=60).content == THREE_PARTS
+
+
+def test_a_whole_file_may_arrive_many_times_at_once(models: Wire) -> None:
+    for turn in range(5):
+        data = f"the same {turn}".encode()
+        started = ok(models.start("m", "1", "f", data))
+        start = threading.Barrier(6)
+
+        def send(_: int, url: str = started["urls"][0], data: bytes = data, start: Any = start) -> int:
+            start.wait()
+            return models.send(url, data).status_code
+
+        with ThreadPoolExecutor(6) as pool:
+            assert set(pool.map(send, range(6))) == {200}
+        ok(models.complete("m", "1", "f", data, started["uploadID"]))
+        ok(models.commit("m", "1", {"f": data}))
+    assert files_of(models) == {"f": b64(data)}
 
 
 def test_who_may_only_read_uploads_nothing(registry: RunningRegistry, models: Wire) -> None:

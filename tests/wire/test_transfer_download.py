@@ -7,6 +7,8 @@ import contextlib
 import hashlib
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -20,7 +22,15 @@ from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NotFoun
 from ngc_cli.events import Silent
 from ngc_cli.http.ranges import open_range
 from ngc_cli.http.session import Http, HttpSettings
-from ngc_cli.transfer.download import DownloadOptions, DownloadReport, RemoteFile, download, verify_folder
+from ngc_cli.transfer.download import (
+    DownloadOptions,
+    DownloadReport,
+    RemoteFile,
+    download,
+    plan_download,
+    verify_folder,
+)
+from ngc_cli.transfer.journal import StateFolder
 
 MIB = 1024 * 1024
 SMALL = random.Random(1).randbytes(3 * MIB + 17)
@@ -186,18 +196,20 @@ def test_an_interrupted_download_goes_on_where_it_stopped(client: Client, thread
         with contextlib.suppress(BaseException):
             client.run(threads=threads, rate_bytes_per_s=40 * MIB)
         os._exit(0)
+    state, content = StateFolder(client.state), {"f": client.files()[0].content}
     deadline = time.monotonic() + 30
-    while client.server.sent_bytes < len(LARGE) // 3:
+    while state.resumable_bytes(content) < len(LARGE) // 3:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
     assert not (client.folder / "f").exists()
-    before = client.server.sent_bytes
+    kept_bytes = state.resumable_bytes(content)
+    assert plan_download(client.files(), client.folder, client.state, Silent()).present_bytes == kept_bytes
     report = client.run(threads=threads)
     client.assert_all_there()
     assert client.server.sent_bytes <= len(LARGE) + 16 * MIB
-    assert report.received_bytes < len(LARGE) - before // 2
+    assert report.received_bytes == len(LARGE) - kept_bytes
 
 
 def test_a_live_owner_keeps_its_partial(client: Client) -> None:
@@ -353,3 +365,164 @@ def test_small_files_use_few_connections(client: Client) -> None:
         client.server.add(f"f{number}", b"x" * 1000)
     client.run(threads=4)
     assert client.server.connections <= 6
+
+
+def test_a_new_entity_tag_begins_again(client: Client) -> None:
+    client.server.add("f", LARGE, *[faultserver.cut(MIB)] * 200)
+    client.run(client.files(digests=False), retries=0)
+    client.server.faults["f"].clear()
+    client.server.etags["f"] = '"second"'
+    client.server.files["f"] = bytes(reversed(LARGE))
+    report = client.run(client.files(digests=False))
+    assert report.fetched == ["f"]
+    client.assert_all_there()
+
+
+def test_replicas_with_tags_of_their_own_are_judged_by_the_digest(client: Client) -> None:
+    client.server.add("f", LARGE, *[faultserver.tagged(f'"{number}"') for number in range(200)])
+    assert client.run().fetched == ["f"]
+    client.assert_all_there()
+
+
+def test_content_that_changes_all_the_time_is_refused(client: Client) -> None:
+    faults = [faultserver.tagged(f'"{number}"', cut_at=MIB) for number in range(200)]
+    client.server.add("f", LARGE, *faults)
+    report = client.run(client.files(digests=False))
+    assert isinstance(report.failed["f"], IntegrityError)
+    assert not (client.folder / "f").exists()
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_a_server_without_ranges_that_breaks_is_read_from_its_beginning(
+    client: Client, content: bytes
+) -> None:
+    breaks = [faultserver.whole_cut(2 * MIB)] * 6
+    client.server.add("f", content, *breaks, *[faultserver.whole] * 40)
+    assert client.run(threads=4, retries=10).fetched == ["f"]
+    client.assert_all_there()
+
+
+@pytest.mark.parametrize("content", [b"x" * 1000, SMALL, LARGE], ids=["tiny", "small", "large"])
+def test_a_server_that_has_less_is_told(client: Client, content: bytes) -> None:
+    client.server.add("f", content, *[faultserver.status(416)] * 200)
+    report = client.run()
+    assert isinstance(report.failed["f"], IntegrityError)
+    assert len(client.server.requests) <= 20
+
+
+def test_the_stated_time_is_waited(client: Client) -> None:
+    client.server.add("f", SMALL, faultserver.status(429, {"Retry-After": "1"}))
+    started = time.monotonic()
+    assert client.run().fetched == ["f"]
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("at", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 16])
+def test_a_break_at_every_interesting_byte(client: Client, at: int) -> None:
+    client.server.add("f", SMALL, faultserver.cut(at), faultserver.cut(1))
+    report = client.run()
+    assert report.failed == {}
+    client.assert_all_there()
+    assert client.server.sent_bytes == len(SMALL)
+
+
+def test_two_processes_one_of_them_killed(client: Client) -> None:
+    client.server.add("f", LARGE)
+    client.server.add("g", SMALL)
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            with contextlib.suppress(BaseException):
+                code = 1 if client.run(rate_bytes_per_s=40 * MIB).failed else 0
+            os._exit(code)
+        pids.append(pid)
+    deadline = time.monotonic() + 30
+    while client.server.sent_bytes < len(LARGE) // 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(pids[0], 9)
+    os.waitpid(pids[0], 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[1], 0)[1]) == 0
+    client.assert_all_there()
+    assert client.run().skipped == ["f", "g"]
+    assert [item.name for item in client.state.iterdir()] == ["done.jsonl"]
+
+
+def test_locks_are_not_used(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    monkeypatch.setattr("fcntl.lockf", missing)
+    client.server.add("f", LARGE)
+    assert client.run().fetched == ["f"]
+
+
+def test_systems_without_writing_at_a_place_work_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pwrite", "posix_fallocate"):
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr("ngc_cli.transfer.tree._HAS_DIR_FD", False)
+    client.server.add("a/f", LARGE)
+    client.server.add("g", SMALL)
+    assert client.run(threads=4).failed == {}
+    client.assert_all_there()
+
+
+def test_an_obstacle_to_one_file_does_not_stop_the_others(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.server.add("bad/f", LARGE)
+    client.server.add("good", SMALL)
+    real = os.replace
+
+    def replace(source: Path, name: str, **options: int) -> None:
+        if name == "f":
+            raise PermissionError(13, "Permission denied")
+        real(source, name, **options)
+
+    monkeypatch.setattr(os, "replace", replace)
+    report = client.run()
+    assert report.fetched == ["good"]
+    assert "Permission denied" in report.failed["bad/f"].message
+
+
+def test_a_cancel_while_existing_files_are_hashed(client: Client) -> None:
+    client.server.add("f", LARGE)
+    client.folder.mkdir()
+    (client.folder / "f").write_bytes(LARGE)
+    client.cancel.set()
+    assert client.run().fetched == []
+    assert client.server.requests == []
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    code = """
+import re, sys, threading
+from pathlib import Path
+from ngc_cli.events import Silent
+from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+SIZE = 1536 << 20
+class Zeros:
+    total_bytes, etag = SIZE, ""
+    def __init__(self, start, end): self.start, self.left = start, end - start
+    def readinto(self, buffer):
+        count = min(len(buffer), self.left)
+        buffer[:count] = bytes(count)
+        self.left -= count
+        return count
+    def close(self): pass
+    abort = close
+folder = Path(sys.argv[1])
+file = RemoteFile("f", SIZE, None, Zeros)
+report = download([file], folder / "out", DownloadOptions(folder / "state"), Silent(), threading.Event())
+assert report.fetched == ["f"], report
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert int(done.stdout) < 100 * 1024
+    assert (tmp_path / "out" / "f").stat().st_size == 1536 << 20
+    (tmp_path / "out" / "f").unlink()

@@ -5,7 +5,14 @@ No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a ma
 
 from ngc_cli.server.metadata.artifacts import Artifact, File, Version
 from ngc_cli.server.metadata.base import Base, Database, Setting
-from ngc_cli.server.metadata.contents import Content, Upload, UploadPart, store_content
+from ngc_cli.server.metadata.contents import (
+    Content,
+    Upload,
+    UploadPart,
+    forget_parts,
+    parts_of,
+    store_content,
+)
 from ngc_cli.server.metadata.images import (
     BlobUpload,
     BlobUploadPart,
@@ -41,5 +48,7 @@ __all__ = [
     "UploadPart",
     "User",
     "Version",
+    "forget_parts",
+    "parts_of",
     "store_content",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ngc_cli.server.clock import utc_now
@@ -57,6 +57,15 @@ class Upload(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
+    @property
+    def part_count(self) -> int:
+        """How many parts there are; an empty file has one."""
+        return max(1, -(-self.size_bytes // self.part_size_bytes))
+
+    def size_of_part(self, number: int) -> int:
+        """How many bytes a part must have, counted from 1."""
+        return min(self.part_size_bytes, self.size_bytes - (number - 1) * self.part_size_bytes)
+
 
 class UploadPart(Base):
     """A part that has arrived whole, counted from 1; ``key`` and ``sha256`` are those of ``content.Part``."""
@@ -69,3 +78,14 @@ class UploadPart(Base):
     key: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64), default="")
+
+
+def parts_of(db: Session, upload_id: str) -> list[UploadPart]:
+    """The parts of an upload that have arrived, in order."""
+    query = select(UploadPart).where(UploadPart.upload_id == upload_id)
+    return list(db.scalars(query.order_by(UploadPart.number)))
+
+
+def forget_parts(db: Session, upload_id: str) -> None:
+    """Drop the rows of all parts of an upload."""
+    db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))

@@ -50,6 +50,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     first_login_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
+    memberships: Mapped[list[Membership]] = relationship(viewonly=True)
 
 
 class Membership(Base):

@@ -45,7 +45,7 @@ from ngc_cli.server.metadata import (
     store_content,
 )
 from ngc_cli.server.problems import Dialect, Problem
-from ngc_cli.server.routes.uploads import take_bytes
+from ngc_cli.server.reception import take_bytes
 from ngc_cli.server.scopes import API_VERSION, Bearer, RegistryGate, Scope
 
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
@@ -92,7 +92,7 @@ def proxy_auth(call: Call) -> Response:
         except Problem as problem:
             problem.headers["WWW-Authenticate"] = 'Basic realm="ngc"'
             raise
-    caller = caller_of(call.db, key) if key is not None else GUEST
+    caller = caller_of(key) if key is not None else GUEST
     texts = " ".join(call.request.query_params.getlist("scope")).split()
     asked = [scope for scope in map(Scope.parse, texts) if scope is not None]
     ttl_s = min(scopes.TOKEN_TTL_S, call.registry.config.token_ttl_s)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, cast
-from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -31,6 +30,7 @@ from ngc_cli.server.metadata import File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import not_found
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, KindEndpoint, guest_places, of_kind
+from ngc_cli.server.routes.links import attachment
 
 
 def list_files(kind: Kind, call: Call) -> dict[str, Any]:
@@ -80,14 +80,14 @@ def _file_itself(call: Call, file: File) -> Response:
     path = f"/links/content/{file.sha256}"
     if call.registry.config.files_url:
         return RedirectResponse(call.registry.link(call.request, "GET", path), status_code=302)
-    return deliver(call.registry.contents, call.request, file.sha256, more_headers=_attachment(file.path))
+    return deliver(call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path))
 
 
 def all_files(kind: Kind, call: Call) -> Response:
     """All files of a version in one zip, the way of 2020; made while it is sent."""
     version = permitted_version(kind, call)
     files = list(call.db.scalars(select(File).where(File.version_id == version.id).order_by(File.path)))
-    headers = _attachment(f"{version.artifact.name}_v{version.name}.zip")
+    headers = attachment(f"{version.artifact.name}_v{version.name}.zip")
     return StreamingResponse(zip_stream(call.registry.contents, files), 200, headers, "application/zip")
 
 
@@ -128,17 +128,6 @@ class _Sink:
         return b"".join(pieces)
 
 
-def _attachment(path: str) -> dict[str, str]:
-    """To be saved, not shown: what others have uploaded must not run in a browser as a page of the registry."""
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"}
-
-
-def content(call: Call) -> Response:
-    """The bytes behind a signed link."""
-    sha256 = call.path["sha256"]
-    return deliver(call.registry.contents, call.request, sha256, more_headers=_attachment(sha256))
-
-
 def _page(db: Session, version: Version, window: Window) -> list[File]:
     query = select(File).where(File.version_id == version.id).order_by(File.path)
     return list(db.scalars(query.offset(window.offset).limit(window.size)))
@@ -174,7 +163,4 @@ def _kind_routes(kind: Kind) -> list[ActionRoute]:
     ]
 
 
-ROUTES = [
-    *(item for kind in KINDS.values() for item in _kind_routes(kind)),
-    route("/links/content/{sha256}", ["GET"], content, action=Action.LINK),
-]
+ROUTES = [item for kind in KINDS.values() for item in _kind_routes(kind)]

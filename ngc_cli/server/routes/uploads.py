@@ -6,11 +6,9 @@ to a start lists the ``receivedParts`` so that a client that comes back sends on
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, literal, or_, select
@@ -22,7 +20,7 @@ from ngc_cli.server.access import Action
 from ngc_cli.server.artifacts import base64_sha256, chunked, find_artifact, find_version, permitted_artifact
 from ngc_cli.server.calls import Call, StreamCall, route
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content import CHUNK_BYTES, DigestMismatch, Part, PartWriter
+from ngc_cli.server.content import DigestMismatch, Part
 from ngc_cli.server.kinds import KINDS, Kind
 from ngc_cli.server.metadata import (
     Artifact,
@@ -31,12 +29,13 @@ from ngc_cli.server.metadata import (
     Org,
     Team,
     Upload,
-    UploadPart,
     Version,
-    store_content,
+    forget_parts,
+    parts_of,
 )
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import conflict, not_found, unprocessable
+from ngc_cli.server.reception import finish_upload
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, of_kind
 
 PART_BYTES = 500_000_000
@@ -105,7 +104,7 @@ def start(call: Call) -> dict[str, Any]:
         call.db.add(upload)
     upload.touched_at = utc_now()
     call.db.flush()
-    count = _part_count(upload)
+    count = upload.part_count
     numbers = _part_numbers(body.get("partNumberList"), count) if resumed else range(1, count + 1)
     path = f"/links/parts/{upload.id}"
     return {
@@ -119,8 +118,8 @@ def start(call: Call) -> dict[str, Any]:
 def _received(db: Session, upload: Upload, count: int) -> list[dict[str, int]]:
     """The parts that need not be sent again; all of them once the upload is complete."""
     if upload.content_sha256 is not None:
-        return [{"partNumber": n, "size": _expected_size(upload, n)} for n in range(1, count + 1)]
-    return [{"partNumber": part.number, "size": part.size_bytes} for part in _parts(db, upload)]
+        return [{"partNumber": n, "size": upload.size_of_part(n)} for n in range(1, count + 1)]
+    return [{"partNumber": part.number, "size": part.size_bytes} for part in parts_of(db, upload.id)]
 
 
 def _upload_to_resume(
@@ -144,14 +143,6 @@ def _part_size(asked: Any, size_bytes: int) -> int:
     return max(_SMALLEST_PART_BYTES, needed, min(asked, PART_BYTES))
 
 
-def _part_count(upload: Upload) -> int:
-    return max(1, -(-upload.size_bytes // upload.part_size_bytes))
-
-
-def _expected_size(upload: Upload, number: int) -> int:
-    return min(upload.part_size_bytes, upload.size_bytes - (number - 1) * upload.part_size_bytes)
-
-
 def _part_numbers(asked: Any, count: int) -> Sequence[int]:
     if asked is None:
         return range(1, count + 1)
@@ -163,187 +154,63 @@ def _part_numbers(asked: Any, count: int) -> Sequence[int]:
     return asked
 
 
-def _parts(db: Session, upload: Upload) -> list[UploadPart]:
-    query = select(UploadPart).where(UploadPart.upload_id == upload.id)
-    return list(db.scalars(query.order_by(UploadPart.number)))
-
-
-@dataclass(frozen=True)
-class _Arriving:
-    """A part that is about to arrive."""
-
-    upload_id: str
-    number: int
-    size_bytes: int
-    is_only_one: bool
-
-
-async def receive_part(call: StreamCall) -> Response:
-    """Take one part. The same part again replaces it; one of an upload that is complete is read and dropped."""
-    upload_id, text = call.path["upload"], call.path["number"]
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-    def find(db: Session) -> _Arriving | None:
-        upload = db.get(Upload, upload_id)
-        if upload is None or not 1 <= number <= _part_count(upload):
-            raise not_found("there is no such upload")
-        if upload.content_sha256 is not None:
-            return None
-        return _Arriving(upload_id, number, _expected_size(upload, number), _part_count(upload) == 1)
-
-    arriving = await call.look_up(find)
-    if arriving is None:
-        async for _ in call.chunks():
-            pass
-        return Response(status_code=200)
-    announced = call.request.headers.get("content-length")
-    if announced is not None and announced != str(arriving.size_bytes):
-        raise unprocessable(f"part {number} must have {arriving.size_bytes} bytes, not {announced}")
-    store = call.registry.contents
-    part = await take_bytes(
-        call.chunks(),
-        lambda: store.write_part(
-            upload_id, number, size_bytes=arriving.size_bytes, hashed=arriving.is_only_one
-        ),
-        limit_bytes=arriving.size_bytes,
-    )
-    if part.size_bytes != arriving.size_bytes:
-        raise unprocessable(f"part {number} must have {arriving.size_bytes} bytes, not {part.size_bytes}")
-    leading = await call.transact(lambda db: _record_part(db, arriving, part))
-    if leading and not arriving.is_only_one:
-        _in_background(run_in_threadpool(store.hash_ahead, upload_id, leading))
-    return Response(status_code=200, headers={"ETag": f'"{part.key}"'})
-
-
-async def take_bytes(
-    chunks: AsyncIterator[bytes], open_writer: Callable[[], PartWriter], *, limit_bytes: int
-) -> Part:
-    """Write a body to the store in large pieces, the next one arriving while the last is written.
-
-    Raises a 422 Problem for more than ``limit_bytes``. What arrived of a body that breaks off is dropped.
-    """
-    writer = await run_in_threadpool(open_writer)
-    writing: asyncio.Future[None] | None = None
-    total_bytes = 0
-    try:
-        async for piece in _large_pieces(chunks):
-            total_bytes += len(piece)
-            if total_bytes > limit_bytes:
-                raise unprocessable(f"there are more than {limit_bytes} bytes")
-            if writing is not None:
-                await writing
-            writing = asyncio.ensure_future(run_in_threadpool(writer.write, piece))
-        if writing is not None:
-            await writing
-        return await run_in_threadpool(writer.finish)
-    except BaseException:
-        if writing is not None:
-            await asyncio.wait([writing])
-        await run_in_threadpool(writer.abort)
-        raise
-
-
-async def _large_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
-    piece = bytearray()
-    async for chunk in chunks:
-        piece += chunk
-        if len(piece) >= CHUNK_BYTES:
-            yield piece
-            piece = bytearray()
-    if piece:
-        yield piece
-
-
-def _record_part(db: Session, arrived: _Arriving, part: Part) -> list[Part]:
-    """Remember a part; returns the parts that are here from the first on without a gap."""
-    upload = db.get(Upload, arrived.upload_id, with_for_update=True)
-    if upload is None:
-        raise not_found("there is no such upload")
-    of_number = (UploadPart.upload_id == upload.id, UploadPart.number == arrived.number)
-    db.execute(delete(UploadPart).where(*of_number))
-    db.add(
-        UploadPart(
-            upload_id=upload.id,
-            number=arrived.number,
-            key=part.key,
-            size_bytes=part.size_bytes,
-            sha256=part.sha256,
-        )
-    )
-    upload.touched_at = utc_now()
-    db.flush()
-    here = _parts(db, upload)
-    return [_stored(row) for position, row in enumerate(here, start=1) if row.number == position]
-
-
-def _stored(row: UploadPart) -> Part:
-    return Part(row.key, row.size_bytes, row.sha256)
-
-
-_background: set[asyncio.Future[Any]] = set()
-
-
-def _in_background(work: Coroutine[Any, Any, Any]) -> None:
-    """Run something nobody waits for; the loop itself would let go of it before it is done."""
-    task = asyncio.ensure_future(work)
-    _background.add(task)
-    task.add_done_callback(_background.discard)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
 async def complete(call: StreamCall) -> Response:
     """Put the parts together and keep the content. Once more is no error. Never answers 400 (contract 6.5)."""
     body = await call.json_body()
+    return await run_in_threadpool(_complete, call, body)
+
+
+def _complete(call: StreamCall, body: Mapping[str, Any]) -> Response:
+    """Complete an upload; no transaction is open while its bytes are hashed, which may take minutes."""
+    database = call.registry.database
     upload_id, sha256 = body.get("uploadID"), _sha256_of(body)
     if not isinstance(upload_id, str):
         raise unprocessable("'uploadID' is not a text")
 
-    def find(db: Session) -> list[Part] | None:
-        artifact, _version = _target(db, call.the_org, call.team, body)
-        upload = db.get(Upload, upload_id)
-        if upload is None or upload.artifact_id != artifact.id:
-            raise not_found("there is no such upload")
-        if upload.sha256 != sha256:
-            raise unprocessable("'sha256' is not the one this upload was started with")
-        if upload.content_sha256 is not None:
-            return None
-        parts = _parts(db, upload)
-        missing = set(range(1, _part_count(upload) + 1)) - {part.number for part in parts}
-        if missing:
-            listed = ", ".join(map(str, sorted(missing)[:_LISTED_IN_MESSAGE]))
-            raise unprocessable(f"{len(missing)} parts have not arrived, the first are {listed}")
-        return [_stored(part) for part in parts]
-
-    parts = await call.look_up(find)
+    with database.reading() as db:
+        parts = _parts_to_assemble(db, _upload_of(db, call, body, upload_id), sha256)
     if parts is None:
         return call.success()
-    store = call.registry.contents
     try:
-        assembled = await run_in_threadpool(store.assemble, upload_id, parts, sha256)
+        finish_upload(call.registry, upload_id, parts, sha256)
     except (DigestMismatch, FileNotFoundError) as error:
-        if await call.look_up(find) is None:  # another call was quicker, and has tidied up
-            return call.success()
-        await call.transact(
-            lambda db: db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))
-        )
-        await run_in_threadpool(store.drop_parts, upload_id)
+        database.write(lambda db: forget_parts(db, upload_id))
+        call.registry.contents.drop_parts(upload_id)
         reason = str(error) if isinstance(error, DigestMismatch) else "parts have been lost"
         raise unprocessable(f"the file must be sent again: {reason}") from error
-
-    def keep(db: Session) -> None:
-        upload = db.get(Upload, upload_id, with_for_update=True)
-        if upload is None:
-            raise not_found("there is no such upload")
-        store_content(db, assembled, sha256, sum(part.size_bytes for part in parts))
-        upload.content_sha256, upload.touched_at = sha256, utc_now()
-        db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))
-
-    try:
-        await call.transact(keep)
-    finally:
-        await run_in_threadpool(assembled.abort)
-    await run_in_threadpool(store.drop_parts, upload_id)
     return call.success()
+
+
+def _upload_of(db: Session, call: StreamCall, body: Mapping[str, Any], upload_id: str) -> Upload:
+    """The upload of this id, if it belongs to the artifact the body names in the place the path names."""
+    upload = db.scalar(
+        select(Upload)
+        .join(Artifact)
+        .where(
+            Upload.id == upload_id,
+            Artifact.org_id == call.the_org.id,
+            Artifact.team_id == (call.team.id if call.team else None),
+            Artifact.kind == str(body.get("artifactType")),
+            Artifact.name == str(body.get("name")),
+        )
+    )
+    if upload is None:
+        raise not_found("there is no such upload")
+    return upload
+
+
+def _parts_to_assemble(db: Session, upload: Upload, sha256: str) -> list[Part] | None:
+    """All parts of an upload in order, or None when it is complete; raises a 422 Problem when some are missing."""
+    if upload.sha256 != sha256:
+        raise unprocessable("'sha256' is not the one this upload was started with")
+    if upload.content_sha256 is not None:
+        return None
+    parts = parts_of(db, upload.id)
+    missing = set(range(1, upload.part_count + 1)) - {part.number for part in parts}
+    if missing:
+        listed = ", ".join(map(str, sorted(missing)[:_LISTED_IN_MESSAGE]))
+        raise unprocessable(f"{len(missing)} parts have not arrived, the first are {listed}")
+    return [Part(part.key, part.size_bytes, part.sha256) for part in parts]
 
 
 def commit(call: Call) -> dict[str, Any]:
@@ -497,5 +364,4 @@ ROUTES = [
             route(f"{place}files/commit", ["POST"], commit, action=Action.UPLOAD),
         )
     ),
-    route("/links/parts/{upload}/{number}", ["PUT"], receive_part, action=Action.LINK),
 ]

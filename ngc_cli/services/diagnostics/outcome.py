@@ -14,7 +14,7 @@ from ngc_cli.errors import (
     ServerError,
     UsageError,
 )
-from ngc_cli.http.probe import Cause, Fault, Trace
+from ngc_cli.http.trace import Cause, Fault, Trace
 
 Status = Literal["success", "failed", "skipped"]
 

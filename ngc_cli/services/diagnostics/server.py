@@ -16,14 +16,8 @@ from urllib.parse import quote, urlsplit
 
 from ngc_cli.errors import NetworkError, NgcError, NotFound
 from ngc_cli.http.auth import Scope
-from ngc_cli.http.probe import (
-    CLOCK_NEXT_STEP,
-    CLOCK_TOLERANCE_S,
-    Fault,
-    Prober,
-    Trace,
-    clock_text,
-)
+from ngc_cli.http.probe import Prober
+from ngc_cli.http.trace import CLOCK_NEXT_STEP, CLOCK_TOLERANCE_S, Fault, Trace, clock_text
 from ngc_cli.services.diagnostics.outcome import Check, Failed, Skipped, fault_of_error
 from ngc_cli.units import format_size
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ngc_cli.errors import NgcError
-from ngc_cli.http.probe import Fault
+from ngc_cli.http.trace import Fault
 from ngc_cli.services.diagnostics.outcome import Check, Failed, Skipped, Status, fault_of_error
 
 Form = Literal["install", "client", "server", "user"]

@@ -1,0 +1,124 @@
+"""What signed links lead to: contents to be fetched, parts of uploads to be sent.
+
+Source: contract/models-and-transfers.md sections 5.3 and 6.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ngc_cli.server.access import Action
+from ngc_cli.server.calls import Call, StreamCall, route
+from ngc_cli.server.clock import utc_now
+from ngc_cli.server.content import Part
+from ngc_cli.server.delivery import deliver
+from ngc_cli.server.metadata import UploadPart, parts_of
+from ngc_cli.server.problems import not_found, unprocessable
+from ngc_cli.server.reception import finish_upload, require_upload, take_bytes
+
+
+def attachment(path: str) -> dict[str, str]:
+    """To be saved, not shown: what others have uploaded must not run in a browser as a page of the registry."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"}
+
+
+def content(call: Call) -> Response:
+    """The bytes of a content."""
+    sha256 = call.path["sha256"]
+    return deliver(call.registry.contents, call.request, sha256, more_headers=attachment(sha256))
+
+
+@dataclass(frozen=True)
+class _Arriving:
+    """A part that is about to arrive; ``sha256`` is that of the file."""
+
+    upload_id: str
+    number: int
+    size_bytes: int
+    is_whole_file: bool
+    sha256: str
+
+
+async def receive_part(call: StreamCall) -> Response:
+    """Take one part. The same part again replaces it; one of an upload that is complete is read and dropped.
+
+    A part that is the whole file is checked at once and completes its upload; the call for that finds it done.
+    """
+    arriving = await call.look_up(partial(_arriving, call.path["upload"], call.path["number"]))
+    if arriving is None:
+        async for _ in call.chunks():
+            pass
+        return Response(status_code=200)
+    size_bytes, number, whole = arriving.size_bytes, arriving.number, arriving.is_whole_file
+    announced = call.request.headers.get("content-length")
+    if announced is not None and announced != str(size_bytes):
+        raise unprocessable(f"part {number} must have {size_bytes} bytes, not {announced}")
+    store = call.registry.contents
+    part = await take_bytes(
+        call.chunks(),
+        lambda: store.write_part(arriving.upload_id, number, size_bytes=size_bytes, hashed=whole),
+        limit_bytes=size_bytes,
+        sha256=arriving.sha256 if whole else "",
+    )
+    if part.size_bytes != size_bytes:
+        raise unprocessable(f"part {number} must have {size_bytes} bytes, not {part.size_bytes}")
+    if whole:
+        await run_in_threadpool(finish_upload, call.registry, arriving.upload_id, [part], part.sha256)
+    else:
+        leading = await call.transact(partial(_record_part, arriving, part))
+        _in_background(run_in_threadpool(store.hash_ahead, arriving.upload_id, leading))
+    return Response(status_code=200)
+
+
+def _arriving(upload_id: str, number_text: str, db: Session) -> _Arriving | None:
+    """The part a path names, or None when its upload is complete; raises a 404 Problem."""
+    upload = require_upload(db, upload_id, lock=False)
+    number = int(number_text) if number_text.isascii() and number_text.isdigit() else 0
+    if not 1 <= number <= upload.part_count:
+        raise not_found("there is no such part")
+    if upload.content_sha256 is not None:
+        return None
+    return _Arriving(upload_id, number, upload.size_of_part(number), upload.part_count == 1, upload.sha256)
+
+
+def _record_part(arrived: _Arriving, part: Part, db: Session) -> list[Part]:
+    """Remember a part; returns those that are here from the first on without a gap."""
+    upload = require_upload(db, arrived.upload_id)
+    upload.touched_at = utc_now()
+    row = db.scalar(
+        select(UploadPart).where(UploadPart.upload_id == upload.id, UploadPart.number == arrived.number)
+    )
+    if row is None:
+        row = UploadPart(upload_id=upload.id, number=arrived.number)
+        db.add(row)
+    row.key, row.size_bytes, row.sha256 = part.key, part.size_bytes, part.sha256
+    db.flush()
+    here = enumerate(parts_of(db, upload.id), start=1)
+    return [Part(row.key, row.size_bytes) for position, row in here if row.number == position]
+
+
+_background: set[asyncio.Future[Any]] = set()
+
+
+def _in_background(work: Coroutine[Any, Any, Any]) -> None:
+    """Run something nobody waits for; the loop itself would let go of it before it is done."""
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+ROUTES = [
+    route("/links/content/{sha256}", ["GET"], content, action=Action.LINK),
+    route("/links/parts/{upload}/{number}", ["PUT"], receive_part, action=Action.LINK),
+]
