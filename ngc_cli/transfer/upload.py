@@ -400,10 +400,14 @@ class Slice:
         self._position = part.start
         try:
             self._opened = file.source.open("rb", buffering=0)
-            self._opened.seek(part.start)
         except OSError as error:
             raise LocalFileError(f"'{file.source}' cannot be read: {error.strerror}") from error
-        self._check()
+        try:
+            self._check()
+            self._opened.seek(part.start)
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return self._part.size_bytes
