@@ -15,7 +15,6 @@ pytest_plugins = [
     "support.brokennet",
     "support.commands",
     "support.distribution",
-    "support.dockerd",
     "support.faultproxy",
     "support.faultserver",
     "support.memoryregistry",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.distribution import Distribution, image, index
-from support.dockerd import Docker
+from support.peers import DockerDaemon, Peers
 from support.registry import RunningRegistry
 from support.sdk import Sdk
 
@@ -152,18 +152,18 @@ def test_exactly_a_page_of_tags(place: Place) -> None:
     assert {entry["tag"] for entry in _flat(tags)} == {f"t{number}" for number in range(100)}
 
 
-def test_pull_and_push_through_a_daemon(place: Place, docker: Docker) -> None:
+def test_pull_and_push_through_a_daemon(place: Place, dockerd: DockerDaemon, peers: Peers) -> None:
     host = place.registry.url.removeprefix("https://")
-    more = {"DOCKER_HOST": docker.address, "NGC_CLI_REGISTRY_SERVICE_URL": host}
+    more = {"DOCKER_HOST": dockerd.address, "NGC_CLI_REGISTRY_SERVICE_URL": host}
     sdk = replace(place.sdk, more_environment=more)
     what = image("hello", "world", docker=True)
     repository = place.repository("net")
     repository.push(what, "v1")
     sdk.run(f'clt.registry.image.pull("{place.prefix}/net:v1")')
     name = f"{host}/{place.prefix}/net"
-    pulled = json.loads(docker.run("image", "inspect", f"{name}:v1").stdout)[0]
+    pulled = json.loads(dockerd.docker(peers, "image", "inspect", f"{name}:v1"))[0]
     assert pulled["Id"] == what.blobs[0].digest
-    docker.run("tag", f"{name}:v1", f"{name}:v2")
+    dockerd.docker(peers, "tag", f"{name}:v1", f"{name}:v2")
     # Without output it does not wait for the daemon to finish.
     sdk.run(f'clt.registry.image.push("{name}:v2", desc="pushed", default_yes=True, output=True)')
     assert repository.send("GET", "manifests/v2").json()["config"]["digest"] == what.blobs[0].digest

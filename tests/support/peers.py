@@ -47,7 +47,9 @@ class Peers:
 
     def variables(self) -> dict[str, str]:
         path = f"{BIN}:{os.environ['PATH']}"
-        return {"PATH": path, "HOME": str(self.folder / "home"), "TMPDIR": str(self.folder), **self.environ}
+        home = str(self.folder / "home")
+        mine = {"PATH": path, "HOME": home, "XDG_RUNTIME_DIR": home, "TMPDIR": str(self.folder)}
+        return {**mine, **self.environ}
 
     def ngc(self, place: Place, **environ: str) -> Ngc:
         """Our client for a registry."""
@@ -58,31 +60,40 @@ class Peers:
         }
         return Ngc(self.folder, {**self.environ, **values, **environ})
 
-    def run(self, *words: str, code: int | None = 0, timeout_s: float = 180, **environ: str) -> str:
-        """Run a program; returns its stdout."""
-        done = subprocess.run(
-            [*words],
-            cwd=self.folder,
-            env={**self.variables(), **environ},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+    def run(
+        self, *words: str, code: int | None = 0, timeout_s: float = 180, stdin: str = "", **environ: str
+    ) -> str:
+        """Run a program; returns its stdout, and of one that must fail its stderr as well."""
+        process = self.start(*words, **environ)
+        told, complained = process.communicate(stdin, timeout=timeout_s)
+        assert code is None or process.returncode == code, (
+            f"{words}: {process.returncode}\n{told}\n{complained}"
         )
-        assert code is None or done.returncode == code, (
-            f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return told + (complained if code else "")
+
+    def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """A program under way."""
+        pipe = subprocess.PIPE
+        environment = {**self.variables(), **environ}
+        return subprocess.Popen(
+            words, cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
-        return done.stdout
 
     def skopeo(self, *words: str, **more: Any) -> str:
         """Skopeo, with plain HTTP allowed."""
         verb, *rest = words
         plain = {
             "copy": ["--src-tls-verify=false", "--dest-tls-verify=false"],
-            "inspect": ["--tls-verify=false"],
         }
-        return self.run("skopeo", "--insecure-policy", verb, *plain.get(verb, []), *rest, **more)
+        options = plain.get(verb, ["--tls-verify=false"])
+        return self.run("skopeo", "--insecure-policy", verb, *options, *rest, **more)
+
+    def login(self, tool: str, host: str, key: str, **more: Any) -> str:
+        """``skopeo login`` or ``podman login`` with an API key."""
+        words = ("-u", "$oauthtoken", "--password-stdin", host)
+        if tool == "skopeo":
+            return self.skopeo("login", *words, stdin=key, **more)
+        return self.podman("login", "--tls-verify=false", *words, stdin=key, **more)
 
     def podman(self, *words: str, **more: Any) -> str:
         """Podman, with storage of its own."""
@@ -179,9 +190,9 @@ class DockerDaemon:
 
     address: str
 
-    def docker(self, peers: Peers, *words: str, code: int | None = 0, **environ: str) -> str:
+    def docker(self, peers: Peers, *words: str, **more: Any) -> str:
         """Docker's command line."""
-        return peers.run("docker", *words, code=code, DOCKER_HOST=self.address, **environ)
+        return peers.run("docker", *words, DOCKER_HOST=self.address, **more)
 
 
 @pytest.fixture(scope="session")

@@ -10,24 +10,27 @@ from pathlib import Path
 
 import pytest
 from support.distribution import DOCKER_MANIFEST, Distribution, image, index
-from support.dockerd import Docker
+from support.peers import DockerDaemon, Peers
 from support.registry import RunningRegistry
 
 pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
-def host(docker: Docker, repository: Distribution) -> str:
+def host(dockerd: DockerDaemon, peers: Peers, repository: Distribution) -> str:
     """The registry as Docker names it, after a login that stored a credential."""
     name = repository.base_url.removeprefix("http://")
-    said = docker.run("login", "-u", "$oauthtoken", "--password-stdin", name, stdin=str(repository.key))
-    assert "Login Succeeded" in said.stdout
+    said = dockerd.docker(
+        peers, "login", "-u", "$oauthtoken", "--password-stdin", name, stdin=str(repository.key)
+    )
+    assert "Login Succeeded" in said
     return name
 
 
 @pytest.mark.parametrize("is_docker", [True, False], ids=["docker", "oci"])
 def test_docker_pulls_and_pushes(
-    docker: Docker,
+    dockerd: DockerDaemon,
+    peers: Peers,
     registry: RunningRegistry,
     repository: Distribution,
     other_repository: Distribution,
@@ -37,10 +40,10 @@ def test_docker_pulls_and_pushes(
     what = image("hello", "world", docker=is_docker)
     repository.push(what, "v1")
     source, target = f"{host}/{repository.repository}:v1", f"{host}/{other_repository.repository}:v2"
-    pulled = docker.run("pull", source).stdout
+    pulled = dockerd.docker(peers, "pull", source)
     assert f"Digest: {what.digest}" in pulled
-    docker.run("tag", source, target)
-    assert "v2: digest: sha256:" in docker.run("push", target).stdout
+    dockerd.docker(peers, "tag", source, target)
+    assert "v2: digest: sha256:" in dockerd.docker(peers, "push", target)
     pushed = other_repository.send("GET", "manifests/v2")
     assert pushed.headers["Content-Type"] == DOCKER_MANIFEST
     # The same image; its layers may have been compressed anew, so that only the config tells.
@@ -54,7 +57,7 @@ def test_docker_pulls_and_pushes(
 
 
 def test_docker_streams_what_it_has_built(
-    docker: Docker, repository: Distribution, host: str, tmp_path: Path
+    dockerd: DockerDaemon, peers: Peers, repository: Distribution, host: str, tmp_path: Path
 ) -> None:
     """Layers that are in no registry yet arrive by chunked transfer encoding, without a length."""
     (tmp_path / "payload").write_bytes(os.urandom(20_000_000))
@@ -64,35 +67,43 @@ def test_docker_streams_what_it_has_built(
     archive = tmp_path / "layer.tar"
     archive.write_bytes(layer.stdout)
     name = f"{host}/{repository.repository}:built"
-    image_id = docker.run("import", str(archive), name).stdout.strip()
-    docker.run("push", name)
-    docker.run("rmi", name)
-    docker.run("pull", name)
-    assert json.loads(docker.run("image", "inspect", name).stdout)[0]["Id"] == image_id
+    image_id = dockerd.docker(peers, "import", str(archive), name).strip()
+    dockerd.docker(peers, "push", name)
+    dockerd.docker(peers, "rmi", name)
+    dockerd.docker(peers, "pull", name)
+    assert json.loads(dockerd.docker(peers, "image", "inspect", name))[0]["Id"] == image_id
 
 
-def test_docker_chooses_its_platform(docker: Docker, repository: Distribution, host: str) -> None:
+def test_docker_chooses_its_platform(
+    dockerd: DockerDaemon, peers: Peers, repository: Distribution, host: str
+) -> None:
     both = index(image("arm", architecture="arm64"), image("amd"))
     repository.push(both, "v1")
     name = f"{host}/{repository.repository}:v1"
-    assert f"Digest: {both.digest}" in docker.run("pull", name).stdout
-    seen = json.loads(docker.run("image", "inspect", name).stdout)[0]
+    assert f"Digest: {both.digest}" in dockerd.docker(peers, "pull", name)
+    seen = json.loads(dockerd.docker(peers, "image", "inspect", name))[0]
     assert (seen["Architecture"], seen["Id"]) == ("amd64", both.children[1].blobs[0].digest)
 
 
 def test_docker_tells_what_is_refused(
-    docker: Docker, repository: Distribution, new_repository: Callable[..., Distribution], host: str
+    dockerd: DockerDaemon,
+    peers: Peers,
+    repository: Distribution,
+    new_repository: Callable[..., Distribution],
+    host: str,
 ) -> None:
     repository.push(image("hello"), "v1")
     name = f"{host}/{repository.repository}"
-    docker.run("pull", f"{name}:v1")
+    dockerd.docker(peers, "pull", f"{name}:v1")
     reader = new_repository("REGISTRY_READ")
-    docker.run("login", "-u", "$oauthtoken", "--password-stdin", host, stdin=str(reader.key))
-    docker.run("tag", f"{name}:v1", f"{name}:v2")
-    assert "denied" in docker.run("push", f"{name}:v2", ok=False).stderr
-    docker.run("logout", host)
-    docker.run("rmi", f"{name}:v1")
-    assert "pull access denied" in docker.run("pull", f"{name}:v1", ok=False).stderr
-    wrong = docker.run("login", "-u", "$oauthtoken", "--password-stdin", host, stdin="nvapi-wrong", ok=False)
-    assert "the API key is not valid" in wrong.stderr
+    dockerd.docker(peers, "login", "-u", "$oauthtoken", "--password-stdin", host, stdin=str(reader.key))
+    dockerd.docker(peers, "tag", f"{name}:v1", f"{name}:v2")
+    assert "denied" in dockerd.docker(peers, "push", f"{name}:v2", code=1)
+    dockerd.docker(peers, "logout", host)
+    dockerd.docker(peers, "rmi", f"{name}:v1")
+    assert "pull access denied" in dockerd.docker(peers, "pull", f"{name}:v1", code=1)
+    wrong = dockerd.docker(
+        peers, "login", "-u", "$oauthtoken", "--password-stdin", host, stdin="nvapi-wrong", code=1
+    )
+    assert "the API key is not valid" in wrong
     assert repository.send("GET", "tags/list").json()["tags"] == ["v1"]
