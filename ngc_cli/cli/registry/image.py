@@ -63,8 +63,7 @@ def list_(
     run = Runtime.of(ctx)
     ref = run.image(target, pattern=True) if target else None
     if ref is None or images.is_pattern_of_images(ref):
-        pattern = ref.path if ref else run.own_team_pattern()
-        org, team = (ref.org, ref.team) if ref and ref.org else (run.settings.org, run.settings.team)
+        pattern, org, team = run.searched(ref)
         pairs = filters.pairs("signedImages")
         found = images.list_repositories(run.images.api, pattern, org, team, filters=pairs, limit=limit)
         run.tell_guest(found)
