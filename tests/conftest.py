@@ -17,6 +17,7 @@ pytest_plugins = [
     "support.distribution",
     "support.faultproxy",
     "support.faultserver",
+    "support.memoryregistry",
     "support.peers",
     "support.program",
     "support.registry",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import typer
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ngc_cli.http.session import Http
     from ngc_cli.services.image_transfers import ImageClients
     from ngc_cli.services.transfers import Pace
+
+
+Ref = TypeVar("Ref", ArtifactRef, ImageRef)
 
 
 class Runtime:
@@ -165,19 +168,15 @@ class Runtime:
             raise UsageError(f"'{text}' names no version", hint=f"Write {ref.path}:VERSION.")
         if version is False and ref.version:
             raise UsageError(f"'{text}' names a version where none may be", hint=f"Write {ref.path}.")
-        self._tell_ignored_context(ref.org, ref.team)
-        ref = ref.within(self.settings.org, self.settings.team)
-        if not ref.org and not pattern:
-            raise UsageError(
-                f"'{text}' names no org and none is configured",
-                hint=f"Write ORG/{text}, or choose an org with 'ngc config set'.",
-            )
-        return ref
+        return self._in_context(ref, text, pattern)
 
-    def image(self, text: str, *, tag: bool | None = None, pattern: bool = False) -> ImageRef:
+    def image(
+        self, text: str, *, tag: bool | None = None, digest: bool = False, pattern: bool = False
+    ) -> ImageRef:
         """An image reference with org and team filled in from the configuration; our own host is left out.
 
-        ``tag`` True wants one, False forbids one. Raises UsageError for what the command cannot work on.
+        ``tag`` True wants one, False forbids one; ``digest`` and ``pattern`` allow them. Raises UsageError for what
+        the command cannot work on.
         """
         host = self.settings.registry_host
         ref = ImageRef.parse(text.removeprefix("https://").removeprefix(f"{host}/"))
@@ -190,8 +189,16 @@ class Runtime:
             raise UsageError(f"'{text}' has wildcards", hint="Name one image; 'list' takes wildcards.")
         if tag and not ref.tag:
             raise UsageError(f"'{text}' names no tag", hint=f"Write {ref.path}:TAG.")
-        if tag is False and (ref.tag or ref.digest):
+        if ref.digest and not digest:
+            raise UsageError(
+                f"'{text}' names a digest, which only 'pull' takes", hint=f"Write {ref.path}:TAG."
+            )
+        if tag is False and ref.tag:
             raise UsageError(f"'{text}' names a tag where none may be", hint=f"Write {ref.path}.")
+        return self._in_context(ref, text, pattern)
+
+    def _in_context(self, ref: Ref, text: str, pattern: bool) -> Ref:
+        """The target with org and team of the configuration where it names none; only a pattern may do without."""
         self._tell_ignored_context(ref.org, ref.team)
         ref = ref.within(self.settings.org, self.settings.team)
         if not ref.org and not pattern:
@@ -201,11 +208,15 @@ class Runtime:
             )
         return ref
 
-    def own_team_pattern(self) -> str:
-        """The pattern of a list without a target: everything, or one team when it was named on the line (G 3.3)."""
-        if self.flags.team and self.settings.org and self.settings.team:
-            return f"{self.settings.org}/{self.settings.team}/*"
-        return ""
+    def searched(self, ref: ArtifactRef | ImageRef | None) -> tuple[str, str, str]:
+        """Pattern, org and team of a search for this target; without one everything that is visible.
+
+        Without a target, a team named on the line narrows the search to it (guide, 3.3).
+        """
+        org, team = self.settings.org, self.settings.team
+        if ref is not None:
+            return ref.path, ref.org or org, ref.team if ref.org else team
+        return f"{org}/{team}/*" if self.flags.team and org and team else "", org, team
 
     def tell_guest(self, found: Sequence[object]) -> None:
         """Say that an empty list may be empty because there is no key."""

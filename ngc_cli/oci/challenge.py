@@ -210,17 +210,21 @@ class RegistryLogin:
         """The refusal of a token in words that say what was sent."""
         host = urlsplit(self.registry_url).netloc
         if self.withheld_from:
-            message = (
-                f"{host} wants a login at {self.withheld_from}, which is not trusted: the key was not sent"
-            )
-            hint = "If that address is right, name it in NGC_CLI_AUTH_URL."
-        elif self._key:
-            message, hint = f"{host} does not accept the API key: {error.message}", error.hint
-        else:
+            return self.key_withheld(error)
+        if not self._key:
             message = f"{host} gives nothing to guests here: {error.message}"
-            hint = "Set an API key with 'ngc config set'."
-        kind = type(error) if self._key else NotAuthenticated
-        return kind.like(error, message, hint=hint)
+            return NotAuthenticated.like(error, message, hint="Set an API key with 'ngc config set'.")
+        message = f"{host} does not accept the API key: {error.message}"
+        return type(error).like(error, message, hint=error.hint)
+
+    def key_withheld(self, error: NgcError) -> NotAuthenticated:
+        """The refusal of a registry that wants a login where the key is not sent."""
+        host = urlsplit(self.registry_url).netloc
+        return NotAuthenticated.like(
+            error,
+            f"{host} wants a login at {self.withheld_from}, which is not trusted: the key was not sent",
+            hint="If that address is right, name it in NGC_CLI_AUTH_URL.",
+        )
 
 
 class RegistryAuth:

@@ -38,7 +38,8 @@ class DaemonError(NgcError):
 
 @dataclass(frozen=True)
 class DaemonVersion:
-    """Which daemon answers; ``release`` is the leading numbers of ``version``, such as (19, 3)."""
+    """Which daemon answers; ``release`` is the leading numbers of ``version``, such as (19, 3), ``platform`` empty
+    when it does not say."""
 
     name: str
     version: str
@@ -103,7 +104,8 @@ class Daemon:
         version = str(value.get("Version", ""))
         numbers = version.partition("-")[0].partition("+")[0].split(".")
         release = tuple(int(item) for item in numbers if item.isdecimal())
-        return DaemonVersion(name, version, release, f"{value.get('Os', '')}/{value.get('Arch', '')}")
+        platform = "/".join(str(value.get(member) or "") for member in ("Os", "Arch")).strip("/")
+        return DaemonVersion(name, version, release, platform)
 
     def runtimes(self) -> tuple[frozenset[str], str]:
         """Names of the installed container runtimes, and the default one."""

@@ -37,6 +37,7 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _TAGS_PER_PAGE = 1000
 _PAGES_MAX = 10_000
+_SLOW_S = 300.0  # a registry may read a large blob again before it answers
 _PAGE_MAX_BYTES = 16 * 1024 * 1024
 
 Body = bytes | Callable[[], Any]
@@ -87,21 +88,24 @@ class Registry:
         data: Body | None = None,
         expect: Collection[int] = (),
         retry: bool | None = None,
+        timeout_s: float | None = None,
     ) -> requests.Response:
         """Send to a path of the registry, or to a URL that it gave; raises the NgcError of the status."""
         url = target if "://" in target else self.url + target
         try:
             response = self.http.send(
-                method, url, headers=headers, data=data, auth=auth, expect=expect, retry=retry
+                method,
+                url,
+                headers=headers,
+                data=data,
+                auth=auth,
+                expect=expect,
+                retry=retry,
+                timeout_s=timeout_s,
             )
         except NotAuthenticated as error:
             if self.login.withheld_from:
-                raise NotAuthenticated.like(
-                    error,
-                    f"{self.host} wants a login at {self.login.withheld_from}, which is not trusted: "
-                    "the key was not sent",
-                    hint="If that address is right, name it in NGC_CLI_AUTH_URL.",
-                ) from error
+                raise self.login.key_withheld(error) from error
             raise
         for text in _WARNING.findall(response.headers.get("Warning", "")):
             if text not in self._warnings and text.isprintable():
@@ -139,7 +143,8 @@ class Repository:
     def put_manifest(self, reference: str, content: bytes, media_type: str) -> None:
         """Store a manifest under a tag or its digest; raises IntegrityError when the registry took another."""
         target = f"/v2/{self.path}/manifests/{reference}"
-        with self._send("PUT", target, headers={"Content-Type": media_type}, data=content) as response:
+        headers = {"Content-Type": media_type}
+        with self._send("PUT", target, headers=headers, data=content, timeout_s=_SLOW_S) as response:
             told = response.headers.get("Docker-Content-Digest", "")
         if told and told != digest_of(content, told.partition(":")[0] if is_digest(told) else "sha256"):
             raise IntegrityError(
@@ -241,8 +246,9 @@ class Repository:
         parts = urlsplit(session.location)
         query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("digest", digest)])
         headers = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
+        target = urlunsplit(parts._replace(query=query))
         with self._send(
-            "PUT", urlunsplit(parts._replace(query=query)), headers=headers, data=body, retry=False
+            "PUT", target, headers=headers, data=body, retry=False, timeout_s=_SLOW_S
         ) as response:
             told = response.headers.get("Docker-Content-Digest", digest)
         if told != digest:

@@ -16,13 +16,13 @@ from typing import Final
 from ngc_cli.errors import UsageError
 from ngc_cli.oci.layout import local_error
 from ngc_cli.refs import ImageRef
+from ngc_cli.transfer.journal import STATE_FOLDER
 
 OCI: Final = "oci"
 OCI_ARCHIVE: Final = "oci-archive"
 DOCKER_ARCHIVE: Final = "docker-archive"
 DOCKER_DAEMON: Final = "docker-daemon"
 _FORMS = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE, docker-daemon:"
-STATE_FOLDER: Final = ".ngc-transfer"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc_cli.errors import IntegrityError, NgcError, NotFound, UsageError
+from ngc_cli.errors import IntegrityError, LocalFileError, NgcError, NotFound, UsageError
 from ngc_cli.oci import copy
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci.archive import write_archive
@@ -28,7 +28,6 @@ from ngc_cli.services.image_places import (
     DOCKER_ARCHIVE,
     DOCKER_DAEMON,
     OCI,
-    STATE_FOLDER,
     Place,
     default_folder,
     remove_empty,
@@ -37,7 +36,9 @@ from ngc_cli.services.image_places import (
 from ngc_cli.services.image_transfers import DaemonProgress, ImageClients, ImageOutcome, explained
 from ngc_cli.services.transfers import Pace, state_key
 from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.tree import DiskError
 
 if TYPE_CHECKING:
     from ngc_cli.events import Progress
@@ -149,8 +150,9 @@ class _Pull:
             self.daemon = daemons.required(self.clients.environ)
         if self.daemon is not None:
             return Place(DOCKER_DAEMON)
+        ref = self.request.ref
         return place or Place(
-            OCI, default_folder(replace(self.request.ref, tag=self.request.ref.tag or "latest"))
+            OCI, default_folder(ref if ref.digest else replace(ref, tag=ref.tag or "latest"))
         )
 
     def _choose_platform(self) -> Platform | None:
@@ -159,7 +161,8 @@ class _Pull:
             return None
         if self.request.platform:
             return Platform.parse(self.request.platform)
-        return Platform.parse(self.daemon.version().platform) if self.daemon is not None else this_machine()
+        daemon_runs = self.daemon.version().platform if self.daemon is not None else ""
+        return Platform.parse(daemon_runs) if daemon_runs else this_machine()
 
     def _find(self) -> tuple[ImageRef, RemoteImage]:
         """The image by digest or tag; without either ``latest``, else the tag recorded as the latest (4.3)."""
@@ -223,37 +226,36 @@ class _Pull:
             rate_bytes_per_s=self.request.pace.rate_bytes_per_s,
             retries=self.request.pace.retries,
         )
-        unchecked = f"{STATE_FOLDER}/{state.name}"
-        files = []
-        for item in missing:
-            algorithm, _, encoded = item.digest.partition(":")
-            layout.blob_path(item.digest)
-            is_checked = algorithm == "sha256"
-            files.append(
-                RemoteFile(
-                    f"blobs/{algorithm}/{encoded}" if is_checked else f"{unchecked}/{encoded}",
-                    item.size_bytes,
-                    encoded if is_checked else None,
-                    partial(self.repository.open_blob, item),
-                )
-            )
-        report = download(files, layout.root, options, self.progress, self.cancel)
+        names = {item.digest: self._file_name(item, layout, state) for item in missing}
+        files = [
+            RemoteFile(name, item.size_bytes, _sha256(item), partial(self.repository.open_blob, item))
+            for item, name in zip(missing, names.values(), strict=True)
+        ]
+        try:
+            report = download(files, layout.root, options, self.progress, self.cancel)
+        except DiskError as error:
+            hint = "Make room and run the same command again, or choose another place with --output."
+            raise LocalFileError(error.message, hint=hint) from error
         if self.cancel.is_set():
             raise Cancelled("the pull was interrupted")
         if report.failed:
             errors = list(report.failed.values())
             raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
         for item in missing:
-            path = state / item.digest.partition(":")[2]
-            if not item.digest.startswith("sha256:"):
-                if not Section(path, 0, path.stat().st_size).holds(item):
-                    path.unlink()
-                    raise IntegrityError(f"what the registry sent is not {item.digest}")
-                path.replace(layout.blob_path(item.digest))
+            if _sha256(item) is None:
+                _keep_verified(layout.root / names[item.digest], item, layout)
         (state / "done.jsonl").unlink(missing_ok=True)
         for folder in (state, state.parent):
             remove_empty(folder)
         return report.received_bytes
+
+    @staticmethod
+    def _file_name(item: Descriptor, layout: Layout, state: Path) -> str:
+        """Where in the layout the engine puts a blob: its place if the engine verifies it, else a folder apart."""
+        path = layout.blob_path(item.digest)
+        if _sha256(item) is None:
+            path = layout.root / f".ngc-unchecked-{state.name}" / path.name
+        return path.relative_to(layout.root).as_posix()
 
     def _to_archive(self, place: Place) -> int:
         """Fetch into a layout beside the archive, then write the archive in one go and name it when complete."""
@@ -278,7 +280,8 @@ class _Pull:
 
     def _write(self, layout: Layout, sink: Any) -> None:
         """Write the image that the layout holds as an archive."""
-        self.progress.begin("write", self.image.size_bytes, len(self.image.blobs))
+        manifests_bytes = sum(len(content) for _, content in self.image.manifests)
+        self.progress.begin("write", self.image.size_bytes + manifests_bytes, len(self.image.blobs))
         try:
             write_archive(
                 layout,
@@ -323,6 +326,23 @@ class _Pull:
         finally:
             self.progress.end()
         return events.bytes_moved
+
+
+def _sha256(item: Descriptor) -> str | None:
+    """The hex digest if it is of the kind that the transfer engine checks."""
+    algorithm, _, encoded = item.digest.partition(":")
+    return encoded if algorithm == "sha256" else None
+
+
+def _keep_verified(path: Path, item: Descriptor, layout: Layout) -> None:
+    """Give a blob its name if it is what it should be; raises IntegrityError."""
+    try:
+        if not Section(path, 0, path.stat().st_size).holds(item):
+            raise IntegrityError(f"what the registry sent is not {item.digest}")
+        path.replace(layout.blob_path(item.digest))
+    finally:
+        path.unlink(missing_ok=True)
+        remove_empty(path.parent)
 
 
 def this_machine() -> Platform:

@@ -131,8 +131,6 @@ def to_remove(api: ImageApi, ref: ImageRef) -> list[ImageRef]:
     """
     if has_wildcard(ref.path):
         raise UsageError(f"'{ref.path}' is a pattern", hint="Wildcards work in the tag: name one repository.")
-    if ref.digest:
-        raise UsageError("an image is removed by its tag, not by its digest", hint=f"Write {ref.path}:TAG.")
     if not ref.tag:
         info(api, ref)
         return [ref]

@@ -12,24 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc_cli.errors import AlreadyExists, Forbidden, LocalFileError, NgcError, UsageError
+from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import Kind
 from ngc_cli.services.downloads import UPLOAD_COMPLETE
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Pace, Plan, state_key
 from ngc_cli.transfer.journal import STATE_FOLDER
-from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task
+from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.parts import part_range, part_size
-from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files
+from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files, send
 
 if TYPE_CHECKING:
     from ngc_cli.api.artifacts import ArtifactApi, PartUpload
     from ngc_cli.api.client import ApiClient
     from ngc_cli.events import Progress
     from ngc_cli.records import ArtifactVersion
-
-# What may be under way in parts that a crash would have to send again.
-_IN_FLIGHT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,6 @@ class _Upload:
         self.progress = progress
         self.cancel = cancel
         self.api: ArtifactApi = request.kind.api(client)
-        self.limiter = Limiter(request.pace.rate_bytes_per_s, cancel)
-        self.lock = threading.Lock()
         self.failed: dict[str, NgcError] = {}
         self.sent_bytes = 0
         key = state_key(client.base_url, request.kind.noun, str(self.ref), str(request.source.absolute()))
@@ -157,139 +152,23 @@ class _Upload:
         """Send every content once that the server lacks; returns how many files needed no sending."""
         by_digest = {digests[file.path]: file for file in reversed(files)}
         known = self.api.known_hashes(self.ref, by_digest)
-        wanted = sorted(
-            ((digest, file) for digest, file in by_digest.items() if digest not in known),
-            key=lambda item: -item[1].size_bytes,
-        )
-        self.progress.begin("upload", sum(file.size_bytes for _, file in wanted), len(wanted))
+        wanted = [file for digest, file in by_digest.items() if digest not in known]
+        pace = self.request.pace
         try:
-            small = []
-            for digest, file in wanted:
-                asked = part_size(file.size_bytes)
-                if file.size_bytes > asked and not self.cancel.is_set():
-                    self._guard(file, lambda file=file, digest=digest: self._send_large(file, digest))  # type: ignore[misc]
-                else:
-                    small.append(self._small_task(file, digest))
-            Pool(self.request.pace.threads, self.cancel).run(small)
-        finally:
-            self.progress.end()
-            self.state.close()
-        return len(files) - len(wanted)
-
-    def _small_task(self, file: LocalFile, digest: str) -> Task:
-        def work(buffer: memoryview) -> None:
-            self._guard(file, lambda: self._send_small(file, digest))
-
-        return work
-
-    def _guard(self, file: LocalFile, send: Callable[[], None]) -> None:
-        """Note a failure of one file; the disk's faults and a cancel end the upload."""
-        try:
-            send()
-            self.progress.file_done(file.path)
-        except (Cancelled, LocalFileError):
-            raise
-        except NgcError as error:
-            if self.cancel.is_set():
-                raise Cancelled("interrupted") from error
-            with self.lock:
-                self.failed[file.path] = error
-
-    def _send_small(self, file: LocalFile, digest: str) -> None:
-        started = self.api.start_upload(
-            self.ref, file.path, file.size_bytes, digest, part_size_bytes=part_size(file.size_bytes)
-        )
-        self._put(file, digest, started, 1)
-        self.api.complete_upload(self.ref, file.path, digest, started.upload_id)
-
-    def _send_large(self, file: LocalFile, digest: str) -> None:
-        started = self._start_or_resume(file, digest)
-        have = started.received
-        pending = [
-            number
-            for number in sorted(started.urls)
-            if have.get(number) != part_range(number, started.part_size_bytes, file.size_bytes).size_bytes
-        ]
-        pending_bytes = sum(
-            part_range(n, started.part_size_bytes, file.size_bytes).size_bytes for n in pending
-        )
-        self.progress.advance(file.size_bytes - pending_bytes)
-        threads = min(self.request.pace.threads, max(1, _IN_FLIGHT_BYTES // started.part_size_bytes))
-        if started.part_size_bytes > _IN_FLIGHT_BYTES:
-            threads = self.request.pace.threads
-        pool = Pool(threads, self.cancel)
-
-        def task(number: int) -> Task:
-            def work(buffer: memoryview) -> None:
-                pool.count(self._put(file, digest, started, number))
-                self.state.add_part(started.upload_id, number)
-
-            return work
-
-        pool.run(task(number) for number in pending)
-        self._stop_if_cancelled()
-        self.api.complete_upload(self.ref, file.path, digest, started.upload_id)
-
-    def _start_or_resume(self, file: LocalFile, digest: str) -> PartUpload:
-        """Start the upload of a large file, or ask for the links of the parts that are missing."""
-        upload_id, part_size_bytes = self.state.uploads.get(digest, ("", part_size(file.size_bytes)))
-        done = self.state.parts.get(upload_id, set())
-        count = -(-file.size_bytes // part_size_bytes)
-        missing = [number for number in range(1, count + 1) if number not in done]
-        if upload_id and not missing:
-            missing = [count]
-        started = self.api.start_upload(
-            self.ref,
-            file.path,
-            file.size_bytes,
-            digest,
-            part_size_bytes=part_size_bytes,
-            upload_id=upload_id,
-            part_numbers=missing if upload_id else (),
-        )
-        if (started.upload_id, started.part_size_bytes) != (upload_id, part_size_bytes):
-            self.state.add_upload(digest, started.upload_id, started.part_size_bytes)
-        return started
-
-    def _put(self, file: LocalFile, digest: str, started: PartUpload, number: int) -> int:
-        """Send one part; a link that has expired is replaced once. Returns the bytes sent."""
-        part = part_range(number, started.part_size_bytes, file.size_bytes)
-        try:
-            self._put_to(started.urls[number], file, part)
-        except Forbidden:
-            fresh = self.api.start_upload(
-                self.ref,
-                file.path,
-                file.size_bytes,
-                digest,
-                part_size_bytes=started.part_size_bytes,
-                upload_id=started.upload_id,
-                part_numbers=[number],
+            report = send(
+                wanted,
+                lambda file: _FileUpload(
+                    self.client, self.api, self.ref, self.state, file, digests[file.path]
+                ),
+                self.progress,
+                self.cancel,
+                threads=pace.threads,
+                rate_bytes_per_s=pace.rate_bytes_per_s,
             )
-            if fresh.upload_id != started.upload_id:
-                raise
-            self._put_to(fresh.urls[number], file, part)
-        with self.lock:
-            self.sent_bytes += part.size_bytes
-        return part.size_bytes
-
-    def _put_to(self, url: str, file: LocalFile, part: Any) -> None:
-        bodies: list[Slice] = []
-
-        def body() -> Any:
-            """A fresh body for each try; what an earlier try sent is taken back from the progress."""
-            for spent in bodies:
-                self.progress.advance(-spent.sent_bytes)
-                spent.close()
-            bodies[:] = [Slice(file, part, self.limiter, self.progress)]
-            return bodies[0] if part.size_bytes else b""
-
-        try:
-            headers = {"Content-Type": "application/octet-stream"}
-            self.client.http.send("PUT", url, data=body, headers=headers).close()
         finally:
-            for spent in bodies:
-                spent.close()
+            self.state.close()
+        self.failed, self.sent_bytes = report.failed, report.sent_bytes
+        return len(files) - len(wanted)
 
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
@@ -315,3 +194,86 @@ class _Upload:
             failed=failed,
             version_status=status,
         )
+
+
+class _FileUpload:
+    """The upload of one content, new or gone on with; what the engine asks of it is ``transfer.upload.Upload``."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        api: ArtifactApi,
+        ref: ArtifactRef,
+        state: UploadState,
+        file: LocalFile,
+        digest: str,
+    ) -> None:
+        self._http = client.http
+        self._api = api
+        self._ref = ref
+        self._state = state
+        self._file = file
+        self._digest = digest
+        self._started = self._start_or_resume()
+        self.part_size_bytes = self._started.part_size_bytes
+        self.pending = [
+            number for number in sorted(self._started.urls) if not self._is_received(self._started, number)
+        ]
+
+    def put(self, number: int, body: Callable[[], Slice]) -> None:
+        """Send one part; a link that has expired is replaced once."""
+        try:
+            self._put_to(self._started.urls[number], body)
+        except Forbidden:
+            fresh = self._start(self._started.upload_id, [number], self._started.part_size_bytes)
+            if fresh.upload_id != self._started.upload_id:
+                raise
+            self._put_to(fresh.urls[number], body)
+        if self._is_large:
+            self._state.add_part(self._started.upload_id, number)
+
+    def complete(self) -> None:
+        """Bind the parts to the digest."""
+        self._api.complete_upload(self._ref, self._file.path, self._digest, self._started.upload_id)
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether it has more than one part, so that a resume is worth remembering."""
+        return self._file.size_bytes > part_size(self._file.size_bytes)
+
+    def _start_or_resume(self) -> PartUpload:
+        """Start the upload, or ask for the links of the parts that an earlier run has not sent."""
+        if not self._is_large:
+            return self._start("", [])
+        upload_id, part_size_bytes = self._state.uploads.get(
+            self._digest, ("", part_size(self._file.size_bytes))
+        )
+        done = self._state.parts.get(upload_id, set())
+        count = -(-self._file.size_bytes // part_size_bytes)
+        missing = [number for number in range(1, count + 1) if number not in done] or [count]
+        started = self._start(upload_id, missing if upload_id else [], part_size_bytes)
+        if (started.upload_id, started.part_size_bytes) != (upload_id, part_size_bytes):
+            self._state.add_upload(self._digest, started.upload_id, started.part_size_bytes)
+        return started
+
+    def _start(
+        self, upload_id: str, part_numbers: Sequence[int], part_size_bytes: int | None = None
+    ) -> PartUpload:
+        return self._api.start_upload(
+            self._ref,
+            self._file.path,
+            self._file.size_bytes,
+            self._digest,
+            part_size_bytes=part_size_bytes or part_size(self._file.size_bytes),
+            upload_id=upload_id,
+            part_numbers=part_numbers,
+        )
+
+    def _is_received(self, started: PartUpload, number: int) -> bool:
+        part = part_range(number, started.part_size_bytes, self._file.size_bytes)
+        return started.received.get(number) == part.size_bytes
+
+    def _put_to(self, url: str, body: Callable[[], Slice]) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        data: Any = body if self._file.size_bytes else b""
+        self._http.send("PUT", url, data=data, headers=headers).close()

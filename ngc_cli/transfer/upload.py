@@ -1,6 +1,7 @@
 """The sending side: which files there are, their digests, and parts of them as request bodies.
 
-The protocol (who is told what, in which order) is the caller's; see ``services/uploads.py``.
+What is said to the server is the caller's: it passes a ``Start``, which for a file returns an ``Upload`` that takes
+parts and completes. See ``services/uploads.py``.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import json
 import os
 import stat
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ngc_cli.errors import LocalFileError
+from ngc_cli.errors import LocalFileError, NgcError
 from ngc_cli.events import Progress
 from ngc_cli.transfer.journal import STATE_FOLDER
-from ngc_cli.transfer.manager import Limiter, Pool, Task
-from ngc_cli.transfer.parts import Range
+from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task
+from ngc_cli.transfer.parts import MIB, Range, part_range
 
 LARGEST_FILE_BYTES = 1 << 40
+_UNDER_WAY_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ class UploadState:
             if self._fd < 0:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                os.write(self._fd, b"\n")  # ends a line that a kill has torn
             os.write(self._fd, (json.dumps(members) + "\n").encode())
 
 
@@ -184,6 +189,203 @@ def hash_files(
     return digests
 
 
+class Upload(Protocol):
+    """The upload of one content that a server has agreed to; every method raises NgcError kinds."""
+
+    part_size_bytes: int
+    pending: list[int]
+    """Numbers, from 1, of the parts that the server has not confirmed."""
+
+    def put(self, number: int, body: Callable[[], Slice]) -> None:
+        """Send a part; ``body`` returns it from its beginning, anew for each try."""
+
+    def complete(self) -> None:
+        """All parts are there."""
+
+
+Start = Callable[[LocalFile], Upload]
+
+
+@dataclass
+class UploadReport:
+    """What happened: errors by path, and bytes sent that the server took."""
+
+    failed: dict[str, NgcError] = field(default_factory=dict)
+    sent_bytes: int = 0
+
+
+def send(
+    files: Sequence[LocalFile],
+    start: Start,
+    progress: Progress,
+    cancel: threading.Event,
+    *,
+    threads: int,
+    rate_bytes_per_s: int = 0,
+) -> UploadReport:
+    """Send files, and parts of one file, in parallel. A file that fails does not stop the others; raises
+    LocalFileError when a file cannot be read or changes, and returns early after a cancel."""
+    return _Sending(files, start, progress, cancel, threads, rate_bytes_per_s).run()
+
+
+class _Sending:
+    """Hands out files, largest first, and parts of files that were started; parts come first.
+
+    What is under way and would be lost by a kill stays within 16 MiB, except parts that are larger by themselves.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[LocalFile],
+        start: Start,
+        progress: Progress,
+        cancel: threading.Event,
+        threads: int,
+        rate_bytes_per_s: int,
+    ) -> None:
+        self.files = sorted(files, key=lambda file: -file.size_bytes)
+        self.start = start
+        self.progress = progress
+        self.cancel = cancel
+        self.limiter = Limiter(rate_bytes_per_s, cancel)
+        self.pool = Pool(threads, cancel)
+        self.report = UploadReport()
+        self.changed = threading.Condition()
+        self.ready: deque[tuple[_File, int]] = deque()
+        self.starting = 0
+        self.under_way_bytes = 0
+
+    def run(self) -> UploadReport:
+        """Send everything."""
+        self.progress.begin("upload", sum(file.size_bytes for file in self.files), len(self.files))
+        try:
+            self.pool.run(self._tasks())
+        finally:
+            self.progress.end()
+        return self.report
+
+    def _tasks(self) -> Iterator[Task]:
+        waiting = deque(self.files)
+        while True:
+            with self.changed:
+                while not self.pool.stopping:
+                    if self.ready and self._has_room(self.ready[0]):
+                        file, number = self.ready.popleft()
+                        self.under_way_bytes += file.part(number).size_bytes
+                        task = partial(self._put, file, number)
+                        break
+                    if not self.ready and waiting:
+                        self.starting += 1
+                        task = partial(self._begin, waiting.popleft())
+                        break
+                    if not (self.ready or self.starting):
+                        return
+                    self.changed.wait(0.2)
+                else:
+                    return
+            yield task
+
+    def _has_room(self, item: tuple[_File, int]) -> bool:
+        size_bytes = item[0].part(item[1]).size_bytes
+        return (
+            not self.under_way_bytes
+            or size_bytes > _UNDER_WAY_BYTES
+            or self.under_way_bytes + size_bytes <= _UNDER_WAY_BYTES
+        )
+
+    def _begin(self, source: LocalFile, buffer: memoryview) -> None:
+        """Agree on the upload of a file; its first part is sent at once when it is the only one."""
+        parts: list[int] = []
+        file: _File | None = None
+        try:
+            with self._failing(source):
+                file = _File(source, self.start(source))
+                parts = list(file.upload.pending)
+                there = source.size_bytes - sum(file.part(number).size_bytes for number in parts)
+                self.progress.advance(there)
+                if not parts:
+                    self._complete(file)
+        finally:
+            with self.changed:
+                self.starting -= 1
+                if file is not None:
+                    self.ready.extendleft((file, number) for number in reversed(parts))
+                self.changed.notify_all()
+
+    def _put(self, file: _File, number: int, buffer: memoryview) -> None:
+        """Send one part, and complete the file if it was the last one."""
+        part = file.part(number)
+        try:
+            if file.source.path not in self.report.failed:
+                with self._failing(file.source):
+                    with contextlib.closing(
+                        _Bodies(file.source, part, self.limiter, self.progress)
+                    ) as bodies:
+                        file.upload.put(number, bodies)
+                    with self.changed:
+                        self.report.sent_bytes += part.size_bytes
+                        file.open_parts -= 1
+                        is_last = not file.open_parts
+                    self.pool.count(part.size_bytes)
+                    if is_last:
+                        self._complete(file)
+        finally:
+            with self.changed:
+                self.under_way_bytes -= part.size_bytes
+                self.changed.notify_all()
+
+    def _complete(self, file: _File) -> None:
+        file.upload.complete()
+        self.progress.file_done(file.source.path)
+        self.pool.count(0, files=1)
+
+    @contextlib.contextmanager
+    def _failing(self, source: LocalFile) -> Iterator[None]:
+        """Note the failure of a file; a file that cannot be read, and a cancel, end it all."""
+        try:
+            yield
+        except (Cancelled, LocalFileError):
+            raise
+        except NgcError as error:
+            if self.cancel.is_set():
+                raise Cancelled("interrupted") from error
+            with self.changed:
+                self.report.failed[source.path] = error
+
+
+class _File:
+    """A file whose upload has started."""
+
+    def __init__(self, source: LocalFile, upload: Upload) -> None:
+        self.source = source
+        self.upload = upload
+        self.open_parts = len(upload.pending)
+
+    def part(self, number: int) -> Range:
+        return part_range(number, self.upload.part_size_bytes, self.source.size_bytes)
+
+
+class _Bodies:
+    """Makes the body of a part for each try; what an earlier try sent is taken back from the progress."""
+
+    def __init__(self, file: LocalFile, part: Range, limiter: Limiter, progress: Progress) -> None:
+        self._arguments = (file, part, limiter, progress)
+        self._progress = progress
+        self._last: Slice | None = None
+
+    def __call__(self) -> Slice:
+        if self._last is not None:
+            self._progress.advance(-self._last.sent_bytes)
+            self.close()
+        self._last = Slice(*self._arguments)
+        return self._last
+
+    def close(self) -> None:
+        """Close the last body."""
+        if self._last is not None:
+            self._last.close()
+
+
 class Slice:
     """A range of a local file as a request body: knows its length, keeps to the rate, notices changes.
 
@@ -197,10 +399,15 @@ class Slice:
         self._progress = progress
         self._position = part.start
         try:
-            self._fd = os.open(file.source, os.O_RDONLY | os.O_CLOEXEC)
+            self._opened = file.source.open("rb", buffering=0)
         except OSError as error:
             raise LocalFileError(f"'{file.source}' cannot be read: {error.strerror}") from error
-        self._check()
+        try:
+            self._check()
+            self._opened.seek(part.start)
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return self._part.size_bytes
@@ -225,7 +432,7 @@ class Slice:
         if not wanted:
             self._check()
             return b""
-        data = os.pread(self._fd, wanted, self._position)
+        data = self._opened.read(wanted)
         self._moved(len(data))
         return data
 
@@ -235,15 +442,13 @@ class Slice:
         if not room:
             self._check()
             return 0
-        count = os.preadv(self._fd, [room], self._position)
+        count = self._opened.readinto(room)
         self._moved(count)
         return count
 
     def close(self) -> None:
         """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._opened.close()
 
     def _moved(self, byte_count: int) -> None:
         if not byte_count:
@@ -253,7 +458,7 @@ class Slice:
         self._limiter.take(byte_count)
 
     def _check(self) -> None:
-        status = os.fstat(self._fd)
+        status = os.fstat(self._opened.fileno())
         if (status.st_size, status.st_mtime_ns) != (self._file.size_bytes, self._file.mtime_ns):
             raise self._changed()
 

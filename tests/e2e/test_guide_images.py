@@ -8,20 +8,21 @@ import os
 import pty
 import select
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.images import add_image, add_platforms
+from support.images import add_image, add_platforms, noise
 from support.memoryregistry import MemoryRegistry
 from support.program import BIN, Ngc
 from support.registry import wait_until
-from support.tokenproxy import KEY, Handler, Reply, TokenProxy, cut_answer, serving
+from support.tokenproxy import KEY, Stall, TokenProxy, cut_answer, stall_answer, stall_request
 
+from ngc_cli.oci.descriptor import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, digest_of
 from ngc_cli.oci.layout import Layout, find, reachable
+from ngc_cli.oci.manifest import Manifest
 
 NO_DAEMON = {"DOCKER_HOST": "unix:///nonexistent"}
 
@@ -117,17 +118,6 @@ def test_sections_3_3_and_3_4_as_printed(ngc: Ngc) -> None:
 
 
 @pytest.fixture
-def memory() -> MemoryRegistry:
-    return MemoryRegistry()
-
-
-@pytest.fixture
-def front(memory: MemoryRegistry) -> Iterator[TokenProxy]:
-    with serving(TokenProxy(memory)) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def remote(make_ngc: Callable[..., Ngc], front: TokenProxy) -> Ngc:
     """An ``ngc`` whose registry sends blobs from another host and may misbehave."""
     return make_ngc(key=KEY, NGC_CLI_API_URL=front.url, **NO_DAEMON)
@@ -169,21 +159,10 @@ def noted_bytes(state: Path) -> int:
 
 
 def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: Any) -> None:
-    reached, go_on = threading.Event(), threading.Event()
-
-    def stall(handler: Handler, reply: Reply) -> bool:
-        full = handler.proxy.backend.answer(handler.command, handler.path, dict(handler.headers), iter(()))
-        handler.head(full)
-        content = b"".join(full.body)
-        handler.write(content[: big.size_bytes * 9 // 10])
-        reached.set()
-        go_on.wait(60)
-        handler.close_connection = True
-        return True
-
-    front.fail(f"GET {big.digest}.*sig", stall)
+    stall = Stall()
+    front.fail(f"GET {big.digest}.*sig", stall_answer(stall, big.size_bytes * 9 // 10))
     process = remote.start("registry image pull org/net:1 -o oci:out --threads 1")
-    assert reached.wait(60)
+    assert stall.reached.wait(60)
     parts = remote.folder / "out" / ".ngc-transfer"
     wait_until(
         lambda: any(path.stat().st_blocks * 512 > big.size_bytes * 8 // 10 for path in parts.rglob("*.part"))
@@ -191,7 +170,7 @@ def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: A
     wait_until(lambda: noted_bytes(parts) > big.size_bytes * 8 // 10)
     process.kill()
     process.communicate()
-    go_on.set()
+    stall.go_on.set()
     assert not (remote.folder / "out" / "blobs" / "sha256" / big.digest.partition(":")[2]).exists()
     before = front.blob_bytes()
     remote.run("registry image pull org/net:1 -o oci:out --threads 1")
@@ -199,6 +178,34 @@ def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: A
     out = Layout.open(remote.folder / "out")
     assert all(out.locate(item).holds(item) for item in reachable(out, find(out)))
     assert sorted(path.name for path in out.root.iterdir()) == ["blobs", "index.json", "oci-layout"]
+
+
+def test_a_killed_push_goes_on_from_there(remote: Ngc, front: TokenProxy) -> None:
+    """A layer of two chunks and a bit: what the registry has taken is not sent again."""
+    layout = Layout.create(remote.folder / "source")
+    content = noise("big", 150 * 1024 * 1024)
+    layer = Descriptor.of(content, OCI_LAYER)
+    layout.add(content, layer.digest)
+    config = (
+        b'{"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": ["%s"]}}' % layer.digest.encode()
+    )
+    layout.add(config, digest_of(config))
+    manifest = Manifest(OCI_MANIFEST, Descriptor.of(config, OCI_CONFIG), (layer,)).encode()
+    root = Descriptor.of(manifest, OCI_MANIFEST)
+    layout.add(manifest, root.digest)
+    layout.name(root, "1", "")
+    stall = Stall()
+    front.fail(f"PATCH state={64 * 1024 * 1024}", stall_request(stall))
+    process = remote.start("registry image push org/net:1 --source oci:source")
+    assert stall.reached.wait(60)
+    process.kill()
+    process.communicate()
+    stall.go_on.set()
+    before = sum(item.bytes_received for item in front.seen)
+    data = remote.json("registry image push org/net:1 --source oci:source")
+    assert data["digest"] == root.digest
+    assert sum(item.bytes_received for item in front.seen) - before < (150 - 64) * 1024 * 1024 + 10_000
+    assert not list(remote.folder.rglob("*-image.json"))
 
 
 def test_content_with_a_wrong_digest_never_lands(remote: Ngc, memory: MemoryRegistry, big: Any) -> None:

@@ -142,3 +142,21 @@ def test_a_daemon_that_the_registry_does_not_let_in_gets_the_image_loaded(
     assert "so ngc does" in done.stderr
     ngc.run(f"registry image pull {theirs.org}/net:2 --output oci:out")
     assert config_digest(Layout.open(peers.folder / "out")) == config_digest(layout)
+
+
+def test_podman_s_socket_is_a_daemon_as_well(peers: Peers, ours: Place) -> None:
+    """It reaches no registry without TLS, so images are loaded into it and saved from it."""
+    layout = Layout.create(peers.folder / "source")
+    add_image(layout, tag="1")
+    with peers.podman_service() as address:
+        ngc = peers.ngc(ours, DOCKER_HOST=address)
+        ngc.run(f"registry image push {ours.org}/net:1 --source oci:source")
+        data = ngc.json(f"registry image pull {ours.org}/net:1")
+        assert data["output"] == "docker-daemon:"
+        assert data["run_command"].startswith("podman run ")
+        name = f"{ours.host}/{ours.org}/net:1"
+        shown = peers.podman("image", "inspect", "--format", "{{.Id}}", name).strip()
+        assert f"sha256:{shown}" == config_digest(layout)
+        assert ngc.json(f"registry image push {ours.org}/net:1")["source"] == "docker-daemon:"
+    ngc.run(f"registry image pull {ours.org}/net:1 --output oci:out")
+    assert config_digest(Layout.open(peers.folder / "out")) == config_digest(layout)

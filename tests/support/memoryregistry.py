@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from support.tokenproxy import Reply
+import pytest
+from support.tokenproxy import Reply, TokenProxy, serving
 
 from ngc_cli.oci.descriptor import digest_of
 
@@ -167,3 +168,16 @@ def _reply(status: int, content: bytes, headers: dict[str, str] | None = None) -
 
 def _error(status: int, code: str) -> Reply:
     return _reply(status, json.dumps({"errors": [{"code": code, "message": code.lower()}]}).encode())
+
+
+@pytest.fixture
+def memory() -> MemoryRegistry:
+    """A registry in memory."""
+    return MemoryRegistry()
+
+
+@pytest.fixture
+def front(memory: MemoryRegistry) -> Iterator[TokenProxy]:
+    """What clients see of it: the token service of nvcr.io, and another host for blobs."""
+    with serving(TokenProxy(memory)) as proxy:
+        yield proxy

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,29 @@ class Peers:
 
     def podman(self, *words: str, **more: Any) -> str:
         """Podman, with storage of its own."""
+        return self.run(*self._podman, *words, **more)
+
+    @property
+    def _podman(self) -> list[str]:
         root = self.podman_root
         where = ["--root", str(root / "root"), "--runroot", str(root / "run"), "--storage-driver", "vfs"]
-        return self.run(
-            "podman", *where, "--cgroup-manager", "cgroupfs", "--events-backend", "none", *words, **more
-        )
+        return ["podman", *where, "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+
+    @contextmanager
+    def podman_service(self) -> Iterator[str]:
+        """Podman's answer to Docker's socket; its address."""
+        address = f"unix://{self.podman_root}/api.sock"
+        with (self.folder / "podman.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*self._podman, "system", "service", "--time=0", address],
+                env=self.variables(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            _wait_for_daemon(process, address, self.folder / "podman.log")
+            yield address
+            process.terminate()
+            process.wait(30)
 
 
 @pytest.fixture
@@ -193,20 +212,24 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
         stdout=log,
         stderr=subprocess.STDOUT,
     )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            Daemon(f"unix://{sock}", {}).version()
-            break
-        except DaemonError:
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.1)
+    _wait_for_daemon(process, f"unix://{sock}", folder / "log")
     yield DockerDaemon(f"unix://{sock}")
     process.terminate()
     process.wait(60)
     log.close()
     sock.unlink(missing_ok=True)
+
+
+def _wait_for_daemon(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            Daemon(address, {}).version()
+            return
+        except DaemonError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
 
 
 @pytest.fixture

@@ -160,10 +160,15 @@ class RunningRegistry:
     @contextmanager
     def watching(self) -> Iterator[list[LogLine]]:
         """A list that after the block holds the requests answered during the block."""
-        seen = len(self.log())
+        seen = self._settled()
         lines: list[LogLine] = []
         yield lines
-        lines.extend(self.log()[seen:])
+        lines.extend(self.log()[seen : self._settled() - 1])
+
+    def _settled(self) -> int:
+        """How many lines the log has, after one more request: a client need not wait for the end of an answer."""
+        self.session().get("/health")
+        return len(self.log())
 
     def dump(self) -> bytes:
         """Everything in its database, its logs and the names of its files, to look for what must not be there."""

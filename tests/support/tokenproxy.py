@@ -329,6 +329,38 @@ def cut_answer(at: int) -> Fault:
     return fault
 
 
+@dataclass
+class Stall:
+    """A request that has come to a stop, until it is let go."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def hold(self, handler: Handler) -> bool:
+        """Stop here, then drop the connection."""
+        self.reached.set()
+        self.go_on.wait(60)
+        handler.close_connection = True
+        return True
+
+
+def stall_answer(stall: Stall, at: int) -> Fault:
+    """Send the first ``at`` bytes of the answer's body, then nothing."""
+
+    def fault(handler: Handler, reply: Reply) -> bool:
+        full = handler.proxy.backend.answer(handler.command, handler.path, dict(handler.headers), iter(()))
+        handler.head(full)
+        handler.write(b"".join(full.body)[:at])
+        return stall.hold(handler)
+
+    return fault
+
+
+def stall_request(stall: Stall) -> Fault:
+    """Answer nothing."""
+    return lambda handler, reply: stall.hold(handler)
+
+
 def change_answer(change: Callable[[bytes], bytes]) -> Fault:
     """Send another body of the same length."""
 

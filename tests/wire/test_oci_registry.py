@@ -11,7 +11,7 @@ import pytest
 import responses
 from support.images import add_image, add_index, add_platforms, noise
 from support.memoryregistry import MemoryRegistry
-from support.tokenproxy import KEY, TokenProxy, change_answer, cut_request, serving, status
+from support.tokenproxy import KEY, TokenProxy, change_answer, cut_request, status
 
 from ngc_cli.errors import (
     IntegrityError,
@@ -38,17 +38,6 @@ from ngc_cli.oci.manifest import Index, Manifest
 from ngc_cli.oci.registry import Registry, Repository
 
 AMD64 = Platform("linux", "amd64")
-
-
-@pytest.fixture
-def memory() -> MemoryRegistry:
-    return MemoryRegistry()
-
-
-@pytest.fixture
-def front(memory: MemoryRegistry) -> Iterator[TokenProxy]:
-    with serving(TokenProxy(memory)) as proxy:
-        yield proxy
 
 
 @pytest.fixture

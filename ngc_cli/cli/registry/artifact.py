@@ -107,8 +107,7 @@ def _reading(verbs: Verbs, family: Family) -> None:
         run = Runtime.of(ctx)
         ref = run.artifact(target, pattern=True) if target else None
         if ref is None or artifacts.is_pattern_of_artifacts(ref):
-            pattern = ref.path if ref else run.own_team_pattern()
-            org, team = (ref.org, ref.team) if ref and ref.org else (run.settings.org, run.settings.team)
+            pattern, org, team = run.searched(ref)
             pairs = filters.pairs("signedModels" if kind.is_model else "signedResources")
             found = artifacts.list_artifacts(run.api, kind, pattern, org, team, filters=pairs, limit=limit)
             run.tell_guest(found)

@@ -63,8 +63,7 @@ def list_(
     run = Runtime.of(ctx)
     ref = run.image(target, pattern=True) if target else None
     if ref is None or images.is_pattern_of_images(ref):
-        pattern = ref.path if ref else run.own_team_pattern()
-        org, team = (ref.org, ref.team) if ref and ref.org else (run.settings.org, run.settings.team)
+        pattern, org, team = run.searched(ref)
         pairs = filters.pairs("signedImages")
         found = images.list_repositories(run.images.api, pattern, org, team, filters=pairs, limit=limit)
         run.tell_guest(found)
@@ -126,9 +125,8 @@ def pull(
     if platform and all_platforms:
         raise UsageError("--platform excludes --all-platforms", hint="Give one of them.")
     wants_hint = choice("--run-hint", run_hint, ("auto", "none")) == "auto"
-    ref = run.image(target)
     request = image_pull.PullRequest(
-        ref=ref,
+        ref=run.image(target, digest=True),
         platform=platform,
         all_platforms=all_platforms,
         output=Place.parse(output) if output is not None else None,
@@ -188,10 +186,6 @@ def push(
         state_folder=run.state_folder(),
         confirm=run.confirm,
     )
-    if request.ref.digest:
-        raise UsageError(
-            "an image is pushed under a tag, not under a digest", hint=f"Write {request.ref.path}:TAG."
-        )
     with run.progress() as progress, run.cancel_on_signals() as cancel:
         if dry_run:
             plan = image_push.plan(run.images, request, progress)
