@@ -93,7 +93,7 @@ class Http:
     ) -> requests.Response:
         """Send and return the streamed response; the caller closes it (``with``).
 
-        ``data`` is bytes or a callable that returns a fresh body for each try. ``retry`` overrides the rule that
+        ``data`` is bytes or a callable that returns a fresh body for each try, closed after it. ``retry`` overrides the rule that
         only idempotent methods are tried again. Raises the NgcError of the status unless it is below 400 or in
         ``expect``; NetworkError when no answer came.
         """
@@ -215,7 +215,13 @@ class Http:
         for _ in range(_MAX_REDIRECTS + 1):
             body = data() if callable(data) else data
             credentials = dict(auth.headers(url)) if auth is not None else {}
-            response = self._once(method, url, {**own_headers, **credentials}, params, json, body, timeout_s)
+            try:
+                response = self._once(
+                    method, url, {**own_headers, **credentials}, params, json, body, timeout_s
+                )
+            finally:
+                if callable(data) and hasattr(body, "close"):
+                    body.close()
             location = response.headers.get("Location")
             if not (follow and response.status_code in _REDIRECTS and location):
                 return response
