@@ -213,7 +213,7 @@ class Http:
         """One try: the request and its redirects. Credentials go only to origins the authenticator accepts."""
         own_headers = dict(headers or {})
         for _ in range(_MAX_REDIRECTS + 1):
-            body = data() if callable(data) else data
+            body: Any = data() if callable(data) else data
             credentials = dict(auth.headers(url)) if auth is not None else {}
             try:
                 response = self._once(
