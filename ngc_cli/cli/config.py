@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Spelling, Verbs
+from ngc_cli.cli.groups import Spelling, Verbs
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NetworkError, UsageError
 

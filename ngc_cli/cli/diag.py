@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ngc_cli import __version__
-from ngc_cli.cli.lazy import Entry, Verbs
+from ngc_cli.cli.groups import Entry, Verbs
 from ngc_cli.cli.options import takes
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ExitCode
@@ -18,7 +18,7 @@ from ngc_cli.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ngc_cli.services.diagnostics.survey import Finding
+    from ngc_cli.diagnostics.survey import Finding
 
 
 class _Words(dict[str, Entry]):
@@ -64,8 +64,8 @@ def diag(ctx: typer.Context, options: Options) -> None:
     from ngc_cli.cli import diag_views
     from ngc_cli.cli.diag_setup import Examination
     from ngc_cli.cli.formats import Table
-    from ngc_cli.services.diagnostics.bundle import Bundle
-    from ngc_cli.services.diagnostics.survey import FORMS
+    from ngc_cli.diagnostics.bundle import Bundle
+    from ngc_cli.diagnostics.survey import FORMS
     from ngc_cli.units import parse_size
 
     run = Runtime.of(ctx)

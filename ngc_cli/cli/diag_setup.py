@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from ngc_cli import __version__
 from ngc_cli.cli.runtime import Runtime
+from ngc_cli.diagnostics import account, machine, software
+from ngc_cli.diagnostics.outcome import Check, Skipped
+from ngc_cli.diagnostics.redaction import Redactor, register_surroundings
+from ngc_cli.diagnostics.survey import Collect, Finding, Form, Job, Survey
 from ngc_cli.errors import NgcError
 from ngc_cli.records import User
-from ngc_cli.services.diagnostics import account, machine, software
-from ngc_cli.services.diagnostics.outcome import Check, Skipped
-from ngc_cli.services.diagnostics.redaction import Redactor, register_surroundings
-from ngc_cli.services.diagnostics.survey import Collect, Finding, Form, Job, Survey
 
 if TYPE_CHECKING:
     from ngc_cli.config.profiles import Settings
-    from ngc_cli.services.diagnostics.server import Identity, ServerChecks
+    from ngc_cli.diagnostics.server import Identity, ServerChecks
 
 _TIMEOUT_S = "5"
 _TIMEOUT_MAX_S = 25.0
@@ -131,8 +131,8 @@ class Examination:
     def _checks(self) -> ServerChecks:
         from ngc_cli.api.artifacts import ArtifactApi
         from ngc_cli.api.wire import MODEL
-        from ngc_cli.http.probe import Prober
-        from ngc_cli.services.diagnostics.server import Place, ServerChecks
+        from ngc_cli.diagnostics.probe import Prober
+        from ngc_cli.diagnostics.server import Place, ServerChecks
 
         settings = self._settings
         place = Place(settings.api_url, settings.auth_url, settings.registry_url, settings.org, settings.team)
@@ -144,8 +144,8 @@ class Examination:
     def _identity(self) -> Identity | None:
         """Who is asking. With a broken configuration nobody: its key could be meant for another server."""
         from ngc_cli.api.orgs import OrgApi
-        from ngc_cli.services import orgs
-        from ngc_cli.services.diagnostics.server import Identity
+        from ngc_cli.diagnostics.server import Identity
+        from ngc_cli.services.people import orgs
 
         if self._broken is not None:
             return None
@@ -181,14 +181,14 @@ def _homes(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _registry_beside_api(findings: Mapping[str, Finding]) -> Check:
-    from ngc_cli.services.diagnostics.server import blame_registry
+    from ngc_cli.diagnostics.server import blame_registry
 
     registry: Check = findings["container_registry"].value
     return blame_registry(registry, findings["api_gateway"].status == "success")
 
 
 def _clock(findings: Mapping[str, Finding]) -> Check:
-    from ngc_cli.services.diagnostics.server import clock
+    from ngc_cli.diagnostics.server import clock
 
     checks = [finding.value for finding in findings.values() if isinstance(finding.value, Check)]
     return clock([check.trace for check in checks if check.trace is not None])

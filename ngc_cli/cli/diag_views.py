@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ngc_cli.http.trace import Trace
+from ngc_cli.diagnostics import machine, software
+from ngc_cli.diagnostics.outcome import Check
+from ngc_cli.diagnostics.server import read_text
+from ngc_cli.diagnostics.survey import Finding, Form
+from ngc_cli.diagnostics.trace import Trace
 from ngc_cli.records import User
-from ngc_cli.services.diagnostics import machine, software
-from ngc_cli.services.diagnostics.outcome import Check
-from ngc_cli.services.diagnostics.server import read_text
-from ngc_cli.services.diagnostics.survey import Finding, Form
 from ngc_cli.units import format_size
 
 Line = tuple[str, str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.groups import Verbs
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NgcError, NotFound
 

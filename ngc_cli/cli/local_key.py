@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.groups import Verbs
 from ngc_cli.cli.local import DataDirOpt, issue_key, resolve_data_dir
 from ngc_cli.cli.runtime import Runtime
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs
+from ngc_cli.cli.groups import Verbs
 from ngc_cli.cli.options import ColumnOpt, LimitOpt, takes
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
-    from ngc_cli.services.members import Addition, Change, Members
+    from ngc_cli.services.people.members import Addition, Change, Members
 
 GroupName = Literal["org", "team"]
 UserArg = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address or a number.")]
@@ -63,7 +63,7 @@ class AddOptions:
     def addition(self, who: str, name: str, team: str, org_roles: list[str]) -> Addition:
         """The person to add, without roles yet; raises UsageError."""
         from ngc_cli.roles import canonical_roles
-        from ngc_cli.services.members import Addition, expiry_minutes
+        from ngc_cli.services.people.members import Addition, expiry_minutes
 
         if name and self.display_name and name != self.display_name:
             raise UsageError(f"two names are given: '{name}' and '{self.display_name}'")
@@ -108,7 +108,7 @@ def _list_users(verbs: Verbs, group: GroupName) -> None:
         limit: LimitOpt = None,
     ) -> None:
         """List the users, and the people invited."""
-        from ngc_cli.cli import people
+        from ngc_cli.cli import members_views as people
 
         run = Runtime.of(ctx)
         members = _members(run)
@@ -141,7 +141,7 @@ def _add_user(verbs: Verbs, group: GroupName) -> None:
         """Add a user, or invite one who has no account yet."""
         import dataclasses
 
-        from ngc_cli.cli import people
+        from ngc_cli.cli import members_views as people
         from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 
         run = Runtime.of(ctx)
@@ -169,8 +169,8 @@ def _add_from_file(
     run: Runtime, members: Members, path: Path, base: Addition, roles: list[str], *, dry_run: bool
 ) -> None:
     """Add everybody in a file and show what became of each; raises PartlyFailed when not all is done."""
-    from ngc_cli.cli import people
-    from ngc_cli.services import member_files
+    from ngc_cli.cli import members_views as people
+    from ngc_cli.services.people import csv_import as member_files
 
     rows = member_files.read_rows(path, base, roles)
     results = list(
@@ -203,7 +203,7 @@ def _update_user(verbs: Verbs, group: GroupName) -> None:
         ] = None,
     ) -> None:
         """Change the roles of a user."""
-        from ngc_cli.cli import people
+        from ngc_cli.cli import members_views as people
         from ngc_cli.errors import NgcError
         from ngc_cli.roles import canonical_roles
 
@@ -276,7 +276,7 @@ def show_removed(run: Runtime, head: str, removed: dict[str, str | int | None]) 
 
 
 def _members(run: Runtime) -> Members:
-    from ngc_cli.services.members import Members
+    from ngc_cli.services.people.members import Members
 
     return Members(run.people, run.org)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs, not_supported
+from ngc_cli.cli.groups import Verbs, not_supported
 from ngc_cli.cli.members import TeamNameArg, member_verbs, show_removed
 from ngc_cli.cli.options import ColumnOpt, LimitOpt
 from ngc_cli.cli.runtime import Runtime
@@ -19,8 +19,8 @@ DescriptionArg = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What
 @verbs.command("list")
 def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
     """List the orgs you belong to."""
-    from ngc_cli.cli import people
-    from ngc_cli.services import orgs
+    from ngc_cli.cli import members_views as people
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     found = orgs.list_orgs(run.people, limit)
@@ -33,7 +33,7 @@ def info(
     ctx: typer.Context, org: Annotated[str, typer.Argument(metavar="ORG", help="Name of the org.")]
 ) -> None:
     """Show one org."""
-    from ngc_cli.cli import people
+    from ngc_cli.cli import members_views as people
 
     run = Runtime.of(ctx)
     run.output.show(people.org_block(run.people.org(org)))
@@ -45,8 +45,8 @@ member_verbs(verbs, "org")
 @verbs.command("add-team")
 def add_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
     """Create a team."""
-    from ngc_cli.cli import people
-    from ngc_cli.services import orgs
+    from ngc_cli.cli import members_views as people
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     team = orgs.create_team(run.people, run.org, name, description)
@@ -58,8 +58,8 @@ def add_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg)
 @verbs.command("update-team")
 def update_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
     """Change the description of a team."""
-    from ngc_cli.cli import people
-    from ngc_cli.services import orgs
+    from ngc_cli.cli import members_views as people
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     team = orgs.update_team(run.people, run.org, name, description)
@@ -69,7 +69,7 @@ def update_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionA
 @verbs.command("remove-team")
 def remove_team(ctx: typer.Context, name: TeamNameArg) -> None:
     """Remove a team."""
-    from ngc_cli.services import orgs
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     org, api = run.org, run.people

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
-    from ngc_cli.services.image_transfers import ImageClients
+    from ngc_cli.services.images.connection import ImageClients
     from ngc_cli.services.transfers import Pace
 
 
@@ -116,7 +116,7 @@ class Runtime:
     @cached_property
     def images(self) -> ImageClients:
         """The NGC API of images and the registry they are in, as the configured identity or as a guest."""
-        from ngc_cli.services.image_transfers import connect
+        from ngc_cli.services.images.connection import connect
 
         settings = self.settings
         key = settings.api_key.reveal() if settings.api_key else ""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Verbs, not_supported
+from ngc_cli.cli.groups import Verbs, not_supported
 from ngc_cli.cli.members import UserArg
 from ngc_cli.cli.runtime import Runtime
 
@@ -16,8 +16,8 @@ verbs = Verbs("Who you are and what you may do.")
 @verbs.command("who")
 def who(ctx: typer.Context) -> None:
     """Show the user of the API key, with roles in orgs and teams."""
-    from ngc_cli.cli import people
-    from ngc_cli.services import orgs
+    from ngc_cli.cli import members_views as people
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     user = orgs.who(run.people, run.settings.org)
@@ -27,9 +27,9 @@ def who(ctx: typer.Context) -> None:
 @verbs.command("info")
 def info(ctx: typer.Context, who: UserArg) -> None:
     """Show a user of the org, or somebody invited to it."""
-    from ngc_cli.cli import people
+    from ngc_cli.cli import members_views as people
     from ngc_cli.records import User
-    from ngc_cli.services.members import Members
+    from ngc_cli.services.people.members import Members
 
     run = Runtime.of(ctx)
     found = Members(run.people, run.org).look_up(who, run.settings.team)
@@ -45,9 +45,9 @@ def update(
     name: Annotated[str, typer.Option("--name", "-n", help="Your new name.")] = "",
 ) -> None:
     """Change your name."""
-    from ngc_cli.cli import people
+    from ngc_cli.cli import members_views as people
     from ngc_cli.cli.formats import Summary
-    from ngc_cli.services import orgs
+    from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     api = run.people

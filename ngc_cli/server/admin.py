@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_role
+from ngc_cli.server.auth.keys import key_digest, new_key
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.identity import key_digest, new_key
 from ngc_cli.server.images import API_WORDS
 from ngc_cli.server.metadata import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 

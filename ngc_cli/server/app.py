@@ -13,13 +13,13 @@ from starlette.responses import Response
 
 from ngc_cli.server.access_log import AccessLog
 from ngc_cli.server.admin import AdminError
-from ngc_cli.server.calls import ActionRoute, Registry
+from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.config import ServerConfig
-from ngc_cli.server.content import FolderStore
+from ngc_cli.server.content.store import FolderStore
+from ngc_cli.server.endpoint import ActionRoute, Registry
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import Dialect, Problem, render
 from ngc_cli.server.routes import artifacts, auth, distribution, files, images, links, orgs, search, uploads
-from ngc_cli.server.signing import Signer
 
 ROUTES: tuple[ActionRoute, ...] = (
     *links.ROUTES,  # the most frequent requests first: they are tried in this order

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.access import Answer, Caller, Thing
-from ngc_cli.server.calls import Call
+from ngc_cli.server.auth.roles import Answer, Caller, Thing
 from ngc_cli.server.clock import iso
-from ngc_cli.server.kinds import Kind
+from ngc_cli.server.endpoint import Call
 from ngc_cli.server.metadata import Artifact, File, Org, Team, Version
 from ngc_cli.server.problems import not_found
+from ngc_cli.server.schema import Kind
 
 QUERY_CHUNK = 900
 _Item = TypeVar("_Item")

@@ -20,8 +20,8 @@ from ngc_cli import __version__
 from ngc_cli.roles import DEFAULT_ROLE
 from ngc_cli.server import admin
 from ngc_cli.server.app import create_app, open_registry
-from ngc_cli.server.collector import ABANDONED_S, GRACE_S, collect
 from ngc_cli.server.config import LINK_TTL_S, TOKEN_TTL_S, ServerConfig
+from ngc_cli.server.content.gc import ABANDONED_S, GRACE_S, collect
 from ngc_cli.server.metadata import KeyKind, Org, Team
 from ngc_cli.server.tls import ca_bundle, self_signed_certificate
 from ngc_cli.units import format_size

@@ -25,10 +25,10 @@ from ngc_cli.oci.descriptor import (
     digest_of,
     is_digest,
 )
-from ngc_cli.server.access import Thing
 from ngc_cli.server.artifacts import chunked
+from ngc_cli.server.auth.roles import Thing
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content import ContentStore
+from ngc_cli.server.content.store import ContentStore
 from ngc_cli.server.metadata import (
     BlobUpload,
     ImageBlob,

@@ -63,13 +63,13 @@ class Account:
     @cached_property
     def orgs(self) -> list[Org]:
         """The orgs to choose from; raises NotAuthenticated when the key is not accepted."""
-        from ngc_cli.services.orgs import org_choices
+        from ngc_cli.services.people.orgs import org_choices
 
         return org_choices(self._api)
 
     def teams(self, org: str) -> list[str]:
         """Names of the teams of an org to choose from."""
-        from ngc_cli.services.orgs import team_choices
+        from ngc_cli.services.people.orgs import team_choices
 
         return [team.name for team in team_choices(self._api, org)]
 

@@ -19,9 +19,9 @@ from support.brokennet import FILE_BYTES, KEY, MIB, BrokenNet, Host, Ngc
 from support.commands import Done
 
 from ngc_cli import __version__
-from ngc_cli.http.probe import Prober
+from ngc_cli.diagnostics.probe import Prober
+from ngc_cli.diagnostics.server import Place, ServerChecks
 from ngc_cli.main import main
-from ngc_cli.services.diagnostics.server import Place, ServerChecks
 
 Diag = Callable[..., Done]
 

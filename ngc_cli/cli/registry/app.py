@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngc_cli.cli.lazy import Verbs, not_supported
+from ngc_cli.cli.groups import Verbs, not_supported
 
 verbs = Verbs("Models, model-scripts and container images.")
 verbs.module("image", "ngc_cli.cli.registry.image", "Container images, with or without a Docker daemon.")

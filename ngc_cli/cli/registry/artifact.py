@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Spelling, Verbs
+from ngc_cli.cli.groups import Spelling, Verbs
 from ngc_cli.cli.options import ColumnOpt, FilterArg, LimitOpt, TargetArg, takes
 from ngc_cli.cli.registry.fields import (
     ArtifactOptions,
@@ -27,7 +27,7 @@ from ngc_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact
-    from ngc_cli.services.artifacts import Kind
+    from ngc_cli.services.artifacts.catalog import Kind
 
 OVERVIEW_SPELLINGS = {name: Spelling("--overview-filename") for name in ("--overview-file", "--overview")}
 _STRICT = ("application", "framework", "model_format", "precision", "short_description")
@@ -101,8 +101,8 @@ def _reading(verbs: Verbs, family: Family) -> None:
         filters: ListFilters,
     ) -> None:
         """List what there is, or the versions of one entry."""
-        from ngc_cli.cli.registry import views
-        from ngc_cli.services import artifacts
+        from ngc_cli.cli.registry import artifact_views as views
+        from ngc_cli.services.artifacts import catalog as artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target, pattern=True) if target else None
@@ -126,8 +126,8 @@ def _reading(verbs: Verbs, family: Family) -> None:
         ] = False,
     ) -> None:
         """Show one entry, or one version of it."""
-        from ngc_cli.cli.registry import views
-        from ngc_cli.services import artifacts
+        from ngc_cli.cli.registry import artifact_views as views
+        from ngc_cli.services.artifacts import catalog as artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target, version=True if files or metrics else None)
@@ -158,8 +158,8 @@ def _writing(verbs: Verbs, family: Family) -> None:
         strict: Annotated[bool, typer.Option("--strict", help="Insist on all descriptions.")] = False,
     ) -> None:
         """Create an entry, without versions yet."""
-        from ngc_cli.cli.registry import views
-        from ngc_cli.services import artifacts
+        from ngc_cli.cli.registry import artifact_views as views
+        from ngc_cli.services.artifacts import catalog as artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target, version=False)
@@ -188,8 +188,8 @@ def _writing(verbs: Verbs, family: Family) -> None:
         ] = False,
     ) -> None:
         """Change an entry, or one version of it."""
-        from ngc_cli.cli.registry import views
-        from ngc_cli.services import artifacts
+        from ngc_cli.cli.registry import artifact_views as views
+        from ngc_cli.services.artifacts import catalog as artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target)
@@ -223,7 +223,7 @@ def _writing(verbs: Verbs, family: Family) -> None:
     ) -> None:
         """Remove one version, or an entry with all its versions."""
         from ngc_cli.cli.formats import Field, Summary
-        from ngc_cli.services import artifacts
+        from ngc_cli.services.artifacts import catalog as artifacts
 
         run = Runtime.of(ctx)
         ref = run.artifact(target)

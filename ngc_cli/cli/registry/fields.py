@@ -186,7 +186,7 @@ def option_names(options: type, names: list[str]) -> str:
 
 def _members(options: Any) -> dict[str, Any]:
     """Record members of the given options: text files read, lengths and links checked."""
-    from ngc_cli.services.documents import read_text
+    from ngc_cli.services.artifacts.documents import read_text
 
     members: dict[str, Any] = {}
     for name, value in given(options).items():

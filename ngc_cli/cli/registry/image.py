@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Spelling, Verbs, not_supported
+from ngc_cli.cli.groups import Spelling, Verbs, not_supported
 from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, takes
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, ListFilters
 from ngc_cli.cli.registry.fields import DescriptionOptions, LabelOptions, given, text_option
@@ -17,7 +17,7 @@ from ngc_cli.errors import NotAuthenticated, UsageError
 
 if TYPE_CHECKING:
     from ngc_cli.records import ImageRepository
-    from ngc_cli.services.image_pull import PullRequest
+    from ngc_cli.services.images.pull import PullRequest
 
 ImageArg = Annotated[str, typer.Argument(metavar="ORG/[TEAM/]IMAGE[:TAG]", help="Which image.")]
 ImageFilterArg = Annotated[
@@ -58,7 +58,7 @@ def list_(
 ) -> None:
     """List images, or the tags of one image."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services import images
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     ref = run.image(target, pattern=True) if target else None
@@ -83,7 +83,7 @@ def info(
 ) -> None:
     """Show an image repository, or one image of it."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services import images
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     if history and (layers or details):
@@ -118,8 +118,8 @@ def pull(
     """Pull an image, going on where an earlier run stopped."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.cli.registry.fields import choice
-    from ngc_cli.services import image_pull
-    from ngc_cli.services.image_places import Place
+    from ngc_cli.services.images import pull as image_pull
+    from ngc_cli.services.images.places import Place
 
     run = Runtime.of(ctx)
     if platform and all_platforms:
@@ -145,8 +145,8 @@ def pull(
 def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: bool) -> None:
     """What was pulled, and how to run it."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services.image_places import Place
-    from ngc_cli.services.run_hint import RunHint, run_hint
+    from ngc_cli.services.images.places import Place
+    from ngc_cli.services.images.run_line import RunHint, run_hint
 
     hint = RunHint("")
     if wants_hint:
@@ -174,8 +174,8 @@ def push(
 ) -> None:
     """Push an image; what the registry has is not sent again."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services import image_push
-    from ngc_cli.services.image_places import Place
+    from ngc_cli.services.images import push as image_push
+    from ngc_cli.services.images.places import Place
 
     run = Runtime.of(ctx)
     request = image_push.PushRequest(
@@ -199,7 +199,7 @@ def push(
 def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
     """Remove images by tag, which may be a pattern, or a repository with all its images."""
     from ngc_cli.cli.formats import Field, Summary
-    from ngc_cli.services import images
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     targets = images.to_remove(run.images.api, run.image(target, pattern=True))
@@ -232,7 +232,7 @@ def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
 def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
     """Create an image repository, without images yet."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services import images
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     ref = run.image(target, tag=False)
@@ -245,8 +245,8 @@ def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
 def update(ctx: typer.Context, target: ImageArg, options: ImageOptions, labels: LabelOptions) -> None:
     """Change what is said about an image repository."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services import images
-    from ngc_cli.services.artifacts import LabelEdit
+    from ngc_cli.services.artifacts.catalog import LabelEdit
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     ref = run.image(target, tag=False)
@@ -263,7 +263,7 @@ def update(ctx: typer.Context, target: ImageArg, options: ImageOptions, labels: 
 def set_latest(ctx: typer.Context, target: ImageArg) -> None:
     """Make a tag the latest of its repository."""
     from ngc_cli.cli.formats import Field, Summary
-    from ngc_cli.services import images
+    from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
     ref = run.image(target, tag=True)
@@ -294,7 +294,7 @@ def login(
 ) -> None:
     """Let docker, podman, skopeo and buildah use the API key without storing it."""
     from ngc_cli.cli.registry.fields import choice
-    from ngc_cli.services import image_login as logins
+    from ngc_cli.services.images import login as logins
 
     run = Runtime.of(ctx)
     if stdin_to is not None and print_env is not None:
@@ -332,7 +332,7 @@ def login(
 @verbs.command("logout")
 def logout(ctx: typer.Context) -> None:
     """Undo 'login': other programs use the API key no longer."""
-    from ngc_cli.services import image_login as logins
+    from ngc_cli.services.images import login as logins
 
     run = Runtime.of(ctx)
     host = run.settings.registry_host

@@ -8,8 +8,8 @@ from typing import Any
 
 from ngc_cli.cli.formats import Block, Blocks, Column, Field, Summary, Table, table
 from ngc_cli.records import ArchitectureVariant, ImageManifest, ImageRepository, ImageTag, as_json
-from ngc_cli.services.image_transfers import ImageOutcome
-from ngc_cli.services.images import repository_path
+from ngc_cli.services.images.catalog import repository_path
+from ngc_cli.services.images.connection import ImageOutcome
 from ngc_cli.units import format_day, format_moment, format_size
 
 # What an empty step of the build shows as its layer (contract/images.md 2.5).

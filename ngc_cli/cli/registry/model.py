@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ngc_cli.cli.lazy import Spelling
+from ngc_cli.cli.groups import Spelling
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, Family, artifact_verbs
 from ngc_cli.cli.registry.fields import ArtifactOptions, VersionOptions, choice, file_option, text_option
-from ngc_cli.services.artifacts import MODEL
+from ngc_cli.services.artifacts.catalog import MODEL
 
 if TYPE_CHECKING:
     from ngc_cli.records import ArtifactVersion
@@ -51,7 +51,7 @@ class ModelUploadOptions(VersionOptions):
         """The version; metrics tables are read and checked."""
         import dataclasses
 
-        from ngc_cli.services.documents import read_metrics
+        from ngc_cli.services.artifacts.documents import read_metrics
 
         link_type = choice("--link-type", self.link_type, LINK_TYPES)
         plain = dataclasses.replace(self, metrics_file=None, link_type=link_type)

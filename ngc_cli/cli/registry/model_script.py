@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ngc_cli.cli.lazy import Spelling
+from ngc_cli.cli.groups import Spelling
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, Family, artifact_verbs
 from ngc_cli.cli.registry.fields import ArtifactOptions, VersionOptions, choice, file_option
-from ngc_cli.services.artifacts import MODEL_SCRIPT
+from ngc_cli.services.artifacts.catalog import MODEL_SCRIPT
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ngc_cli.cli.lazy import Spelling, Verbs
+from ngc_cli.cli.groups import Spelling, Verbs
 from ngc_cli.cli.options import DryRunOpt, TargetArg, takes
 from ngc_cli.cli.registry.fields import VersionOptions
 from ngc_cli.cli.runtime import Runtime
@@ -69,7 +69,7 @@ def _uploading(verbs: Verbs, family: Family) -> None:
         dry_run: DryRunOpt = False,
     ) -> None:
         """Upload one version, going on where an earlier run stopped."""
-        from ngc_cli.services import uploads
+        from ngc_cli.services.artifacts import upload as uploads
 
         run = Runtime.of(ctx)
         ref = run.artifact(target, version=True)
@@ -122,7 +122,7 @@ def _downloading(verbs: Verbs, family: Family) -> None:
         dry_run: DryRunOpt = False,
     ) -> None:
         """Download one version, going on where an earlier run stopped."""
-        from ngc_cli.services import downloads
+        from ngc_cli.services.artifacts import download as downloads
 
         run = Runtime.of(ctx)
         request = downloads.Request(

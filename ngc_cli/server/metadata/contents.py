@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, delete,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content import Assembled
+from ngc_cli.server.content.store import Assembled
 from ngc_cli.server.metadata.base import Base
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from ngc_cli.server.access import Action, Answer
 from ngc_cli.server.artifacts import (
     artifact_object,
     find_artifact,
@@ -22,9 +21,13 @@ from ngc_cli.server.artifacts import (
     version_object,
     version_order,
 )
-from ngc_cli.server.calls import ActionRoute, Call, Endpoint, route
+from ngc_cli.server.auth.roles import Action, Answer
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.kinds import (
+from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
+from ngc_cli.server.metadata import Artifact, File, Version
+from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
+from ngc_cli.server.problems import conflict, exists, unprocessable
+from ngc_cli.server.schema import (
     KINDS,
     Kind,
     check_members,
@@ -34,9 +37,6 @@ from ngc_cli.server.kinds import (
     require_name,
     require_version,
 )
-from ngc_cli.server.metadata import Artifact, File, Version
-from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
-from ngc_cli.server.problems import conflict, exists, unprocessable
 
 KindEndpoint = Callable[[Kind, Call], Any]
 

@@ -29,13 +29,17 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ngc_cli.oci import manifest as oci
 from ngc_cli.oci.descriptor import OCI_INDEX, is_digest
-from ngc_cli.server import access, images, scopes
-from ngc_cli.server.access import GUEST, Action, Answer
-from ngc_cli.server.calls import ActionRoute, BaseCall, Call, Gate, StreamCall, route
+from ngc_cli.server import images
+from ngc_cli.server.auth import roles as access
+from ngc_cli.server.auth import scopes
+from ngc_cli.server.auth.keys import caller_of, find_key, key_in_basic
+from ngc_cli.server.auth.roles import GUEST, Action, Answer
+from ngc_cli.server.auth.scopes import API_VERSION, Bearer, RegistryGate, Scope
 from ngc_cli.server.clock import iso, utc_now
-from ngc_cli.server.content import DigestMismatch, Part
-from ngc_cli.server.delivery import deliver, matches
-from ngc_cli.server.identity import caller_of, find_key, key_in_basic
+from ngc_cli.server.content.receive import take_bytes
+from ngc_cli.server.content.serve import deliver, matches
+from ngc_cli.server.content.store import DigestMismatch, Part
+from ngc_cli.server.endpoint import ActionRoute, BaseCall, Call, Gate, StreamCall, route
 from ngc_cli.server.images import RepositoryPath
 from ngc_cli.server.metadata import (
     BlobUpload,
@@ -45,8 +49,6 @@ from ngc_cli.server.metadata import (
     store_content,
 )
 from ngc_cli.server.problems import Dialect, Problem
-from ngc_cli.server.reception import take_bytes
-from ngc_cli.server.scopes import API_VERSION, Bearer, RegistryGate, Scope
 
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _REFERRERS_MAX_BYTES = oci.MANIFEST_MAX_BYTES - 1024

@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from ngc_cli.server.access import Action
 from ngc_cli.server.artifacts import (
     artifact_object,
     base64_sha256,
@@ -22,15 +21,16 @@ from ngc_cli.server.artifacts import (
     permitted_version,
     version_object,
 )
-from ngc_cli.server.calls import ActionRoute, Call, route
-from ngc_cli.server.content import CHUNK_BYTES, ContentStore
-from ngc_cli.server.delivery import deliver
-from ngc_cli.server.kinds import KINDS, RESOURCE, Kind
+from ngc_cli.server.auth.roles import Action
+from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.store import CHUNK_BYTES, ContentStore
+from ngc_cli.server.endpoint import ActionRoute, Call, route
 from ngc_cli.server.metadata import File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import not_found
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, KindEndpoint, guest_places, of_kind
 from ngc_cli.server.routes.links import attachment
+from ngc_cli.server.schema import KINDS, RESOURCE, Kind
 
 
 def list_files(kind: Kind, call: Call) -> dict[str, Any]:

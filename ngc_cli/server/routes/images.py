@@ -17,16 +17,16 @@ from sqlalchemy.orm import Session, joinedload
 
 from ngc_cli.oci import manifest as oci
 from ngc_cli.server import images
-from ngc_cli.server.access import Action
-from ngc_cli.server.calls import ActionRoute, Call, Endpoint, route
+from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import iso, utc_now
+from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
 from ngc_cli.server.images import RepositoryPath
-from ngc_cli.server.kinds import Check, check_members, flag, labels, link, text
 from ngc_cli.server.metadata import ImageManifest, ImageRepository, ImageTag
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import exists, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places
 from ngc_cli.server.routes.search import SOURCES, Hit, Visible
+from ngc_cli.server.schema import Check, check_members, flag, labels, link, text
 
 _PAGE_SIZE = 100
 _MEMBERS: Mapping[str, Check] = {

@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ngc_cli.server.access import Action
-from ngc_cli.server.calls import Call, StreamCall, route
+from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content import Part
-from ngc_cli.server.delivery import deliver
+from ngc_cli.server.content.receive import finish_upload, require_upload, take_bytes
+from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.store import Part
+from ngc_cli.server.endpoint import Call, StreamCall, route
 from ngc_cli.server.metadata import UploadPart, parts_of
 from ngc_cli.server.problems import not_found, unprocessable
-from ngc_cli.server.reception import finish_upload, require_upload, take_bytes
 
 
 def attachment(path: str) -> dict[str, str]:

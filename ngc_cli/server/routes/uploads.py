@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ngc_cli.server.access import Action
 from ngc_cli.server.artifacts import base64_sha256, chunked, find_artifact, find_version, permitted_artifact
-from ngc_cli.server.calls import Call, StreamCall, route
+from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content import DigestMismatch, Part
-from ngc_cli.server.kinds import KINDS, Kind
+from ngc_cli.server.content.receive import finish_upload
+from ngc_cli.server.content.store import DigestMismatch, Part
+from ngc_cli.server.endpoint import Call, StreamCall, route
 from ngc_cli.server.metadata import (
     Artifact,
     Content,
@@ -35,8 +35,8 @@ from ngc_cli.server.metadata import (
 )
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import conflict, not_found, unprocessable
-from ngc_cli.server.reception import finish_upload
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, of_kind
+from ngc_cli.server.schema import KINDS, Kind
 
 PART_BYTES = 500_000_000
 _SMALLEST_PART_BYTES = 5_000_000

@@ -1,0 +1,206 @@
+"""How models and model-scripts look: lists, blocks and transfer summaries (contract/cli-surface.md 5 and 6).
+
+Pure functions from records to views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ngc_cli.cli.formats import Block, Column, Field, Table, table
+from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, as_json
+from ngc_cli.services.artifacts.catalog import MODEL, Kind, artifact_path
+from ngc_cli.units import format_day, format_moment, format_size
+
+_PRECISION_SHOWN = {"FPBOTH": "FP16, FP32", "ALL": "FP16, FP32, TF32"}
+
+
+def _joined(values: Sequence[str] | None) -> str:
+    return ", ".join(values or ())
+
+
+def _permission(item: Artifact) -> str:
+    return "unlocked" if item.can_guest_download else "locked"
+
+
+ARTIFACT_COLUMNS: tuple[Column[Artifact], ...] = (
+    Column("name", "Name", lambda item: item.display_name or item.name),
+    Column("repository", "Repository", artifact_path),
+    Column("version", "Latest Version", lambda item: item.latest_version_id_str),
+    Column("latest_version", "Latest Version", lambda item: item.latest_version_id_str),
+    Column("application", "Application", lambda item: item.application),
+    Column("framework", "Framework", lambda item: item.framework or item.training_framework),
+    Column("precision", "Precision", lambda item: _PRECISION_SHOWN.get(item.precision or "", item.precision)),
+    Column("updated", "Last Modified", lambda item: format_day(item.updated_date)),
+    Column("permission", "Permission", _permission),
+    Column("created", "Created", lambda item: format_day(item.created_date)),
+    Column("org", "Org", lambda item: item.org_name),
+    Column("team", "Team", lambda item: item.team_name),
+    Column("description", "Description", lambda item: item.short_description),
+    Column("labels", "Labels", lambda item: _joined(item.labels)),
+    Column("size", "File Size", lambda item: format_size(item.latest_version_size_in_bytes or 0)),
+    Column("shared", "Shared", lambda item: "Yes" if item.is_public else "No"),
+    Column("access", "Access Type", lambda item: item.access_type),
+    Column("products", "Associated Products", lambda item: _joined(item.product_names)),
+    Column("signed", "Has Signed Version", lambda item: "Yes" if item.has_signed_version else "No"),
+)
+_ARTIFACT_DEFAULT = [
+    "name",
+    "repository",
+    "version",
+    "application",
+    "framework",
+    "precision",
+    "updated",
+    "permission",
+]
+_ARTIFACT_WIDE = [*_ARTIFACT_DEFAULT, "access", "products", "signed"]
+
+VERSION_COLUMNS: tuple[Column[ArtifactVersion], ...] = (
+    Column("version", "Version", lambda item: item.version_id),
+    Column("accuracy", "Accuracy", lambda item: item.accuracy_reached),
+    Column("epochs", "Epochs", lambda item: item.number_of_epochs),
+    Column("batch", "Batch Size", lambda item: item.batch_size),
+    Column("gpu", "GPU Model", lambda item: item.gpu_model),
+    Column("memory", "Memory Footprint", lambda item: item.memory_footprint),
+    Column("size", "File Size", lambda item: format_size(item.total_size_in_bytes or 0)),
+    Column("status", "Status", lambda item: item.status),
+    Column("created", "Created Date", lambda item: format_day(item.created_date)),
+    Column("updated", "Updated Date", lambda item: format_day(item.updated_date)),
+    Column("description", "Description", lambda item: item.description),
+    Column("signed", "Signed", lambda item: "Yes" if item.is_signed else "No"),
+)
+_VERSION_DEFAULT = ["version", "accuracy", "epochs", "batch", "gpu", "memory", "size", "status", "created"]
+
+
+def artifact_table(items: Sequence[Artifact], chosen: Sequence[str], *, wide: bool) -> Table:
+    """Models or model-scripts, one a row."""
+    return table(items, ARTIFACT_COLUMNS, _ARTIFACT_WIDE if wide else _ARTIFACT_DEFAULT, "repository", chosen)
+
+
+def version_table(items: Sequence[ArtifactVersion], chosen: Sequence[str], *, wide: bool) -> Table:
+    """Versions, one a row."""
+    default = [*_VERSION_DEFAULT, "signed"] if wide else _VERSION_DEFAULT
+    return table(items, VERSION_COLUMNS, default, "version", chosen)
+
+
+def artifact_block(kind: Kind, noun: str, item: Artifact) -> Block:
+    """The block of one model or model-script; ``noun`` is the name of the command group that was typed."""
+    model = kind is MODEL
+    dataset = item.public_dataset_used
+    precision = item.precision if model else _PRECISION_SHOWN.get(item.precision or "", item.precision)
+    day = str if model else format_moment
+    about_dataset = Field(
+        "Public Dataset Used",
+        None,
+        [
+            Field("Name", dataset.name if dataset else None),
+            Field("Link", dataset.link if dataset else None),
+            Field("License", dataset.license if dataset else None),
+        ],
+    )
+    fields = [
+        Field("Name", item.name),
+        Field("Application", item.application),
+        Field("Framework" if model else "Training Framework", item.framework or item.training_framework),
+        Field("Model Format", item.model_format),
+        Field("Precision", precision),
+        Field("Short Description", item.short_description),
+        *([] if model else [about_dataset]),
+        Field("Display Name", item.display_name),
+        Field("Logo", item.logo),
+        Field("Org", item.org_name),
+        Field("Team", item.team_name),
+        Field("Built By", item.built_by),
+        *([Field("Owner Name", item.owner_name)] if model else []),
+        Field("Publisher", item.publisher),
+        Field("Created Date", day(item.created_date or "")),
+        Field("Updated Date", day(item.updated_date or "")),
+        *([] if model else [Field("Can Guest Download", _yes_no(item.can_guest_download))]),
+        *([] if model else [Field("Read Only", _yes_no(item.is_read_only))]),
+        Field("Labels", None, item.labels or ()),
+        Field("Latest Version ID", item.latest_version_id_str),
+        Field("Latest Version Size (bytes)", item.latest_version_size_in_bytes),
+        *([about_dataset] if model else []),
+        Field("Overview", None, [item.description] if item.description else ()),
+    ]
+    texts = (
+        ("Bias", item.bias),
+        ("Explainability", item.explainability),
+        ("Privacy", item.privacy),
+        ("Safety And Security", item.safety_and_security),
+        ("Setup", item.setup),
+        ("Quick Start Guide", item.quick_start_guide),
+        ("Advanced Guide", item.advanced),
+        ("Performance", item.performance),
+    )
+    fields += [Field(label, None, [text]) for label, text in texts if text]
+    return Block(f"{_title(noun)} Information", fields, _artifact_json(item, precision))
+
+
+def _artifact_json(item: Artifact, precision: str | None) -> dict[str, Any]:
+    value: dict[str, Any] = as_json(item)
+    return value if precision is None else {**value, "precision": precision}
+
+
+def version_block(
+    kind: Kind,
+    noun: str,
+    item: ArtifactVersion,
+    files: Sequence[FileEntry] | None = None,
+    *,
+    data: Any = None,
+) -> Block:
+    """The block of one version; with ``files`` also its file list."""
+    model = kind is MODEL
+    fields = [
+        Field("Id", item.version_id),
+        Field("Batch Size", item.batch_size),
+        Field("Memory Footprint", item.memory_footprint),
+        Field("Number Of Epochs", item.number_of_epochs),
+        Field("Accuracy Reached", item.accuracy_reached),
+        Field("GPU Model", item.gpu_model),
+        Field("Owner Name", item.owner_name) if model else Field("Created By", item.created_by_user),
+        Field("Created Date", item.created_date if model else format_moment(item.created_date)),
+        *([Field("Description", None, [item.description] if item.description else ())] if model else []),
+        Field("Status", item.status),
+        Field("Total File Count", item.total_file_count),
+        Field("Total Size", format_size(item.total_size_in_bytes or 0)),
+    ]
+    texts = [] if model else [("Description", item.description)]
+    texts += [
+        ("Performance", item.performance),
+        ("Quick Start Guide", item.quick_start_guide),
+        ("Release Notes", item.release_notes),
+        ("Setup", item.setup),
+    ]
+    fields += [Field(label, None, [text]) for label, text in texts if text]
+    if files is not None:
+        fields.append(
+            Field("File List", None, [f"{file.path} - {format_size(file.size_bytes)}" for file in files])
+        )
+    if model:
+        links = [f"{pair.key}: {pair.value}" for pair in item.other_contents or ()]
+        fields.append(Field("Additional Resources", None, links))
+        fields += [
+            Field(
+                f"Metrics '{metrics.name}'",
+                None,
+                [f"{pair.key}: {pair.value}" for pair in metrics.attributes],
+            )
+            for metrics in item.custom_metrics or ()
+        ]
+    value = as_json(item)
+    if files is not None:
+        value = {"version": value, "file_list": as_json(files)}
+    return Block(f"{_title(noun)} Version Information", fields, value if data is None else data)
+
+
+def _title(noun: str) -> str:
+    """``Model``, ``Model-script`` or ``Resource``."""
+    return noun[:1].upper() + noun[1:]
+
+
+def _yes_no(value: bool | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Use cases of models and model-scripts: catalog, download, upload, and the documents that become metadata."""

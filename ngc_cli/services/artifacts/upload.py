@@ -1,0 +1,279 @@
+"""Upload a version: list and hash files, send what the server lacks, bind paths to contents, open the version.
+
+A version becomes visible only by the last call. Source: contract/models-and-transfers.md section 6.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
+from ngc_cli.refs import ArtifactRef
+from ngc_cli.services.artifacts.catalog import Kind
+from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
+from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Pace, Plan, state_key
+from ngc_cli.transfer.journal import STATE_FOLDER
+from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.parts import part_range, part_size
+from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files, send
+
+if TYPE_CHECKING:
+    from ngc_cli.api.artifacts import ArtifactApi, PartUpload
+    from ngc_cli.api.client import ApiClient
+    from ngc_cli.events import Progress
+    from ngc_cli.records import ArtifactVersion
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to upload: a folder or a file as a version with this metadata.
+
+    ``base_version`` names a version whose files are taken over first; without ``commit`` the version stays open.
+    ``state_folder`` is where a resume finds its state; None remembers nothing.
+    """
+
+    kind: Kind
+    ref: ArtifactRef
+    source: Path
+    version: ArtifactVersion
+    base_version: str = ""
+    commit: bool = True
+    strip_top: bool = False
+    pace: Pace = field(default_factory=Pace)
+    state_folder: Path | None = None
+
+
+def plan(request: Request) -> Plan:
+    """What ``upload`` would send; no request is made."""
+    files = _files(request, lambda text: None)
+    return Plan(tuple(file.path for file in files), sum(file.size_bytes for file in files))
+
+
+def upload(client: ApiClient, request: Request, progress: Progress, cancel: threading.Event) -> Outcome:
+    """Upload the version, or go on with it where an earlier run stopped.
+
+    A complete version with the same content is success; with other content AlreadyExists is raised. Files that
+    fail are in the outcome, and then nothing is committed.
+    """
+    return _Upload(client, request, progress, cancel).run()
+
+
+def _files(request: Request, note: Callable[[str], None]) -> list[LocalFile]:
+    source = request.source
+    tops = [item for item in source.iterdir() if item.name != STATE_FOLDER] if source.is_dir() else []
+    if len(tops) == 1 and tops[0].is_dir() and tops[0].name == request.ref.folder:
+        if request.strip_top:
+            source = tops[0]
+        else:
+            note(
+                f"All files are in '{tops[0].name}': that folder becomes part of their names. See --strip-top."
+            )
+    return collect(source, note)
+
+
+class _Upload:
+    def __init__(
+        self, client: ApiClient, request: Request, progress: Progress, cancel: threading.Event
+    ) -> None:
+        self.client = client
+        self.request = request
+        self.ref = request.ref
+        self.progress = progress
+        self.cancel = cancel
+        self.api: ArtifactApi = request.kind.api(client)
+        self.failed: dict[str, NgcError] = {}
+        self.sent_bytes = 0
+        key = state_key(client.base_url, request.kind.noun, str(self.ref), str(request.source.absolute()))
+        folder = request.state_folder
+        self.state = UploadState(folder / f"{key}.jsonl" if folder else None)
+
+    def run(self) -> Outcome:
+        """All steps in order."""
+        request, started_s = self.request, time.time()
+        files = _files(request, self.progress.note)
+        if request.base_version:
+            self._check_base(request.base_version)
+        present = self._open_version()
+        digests = hash_files(files, self.state, self.progress, self.cancel, request.pace.threads)
+        self._stop_if_cancelled()
+        if present.status == UPLOAD_COMPLETE:
+            self._require_same_content(files, digests)
+            self.progress.note(f"{self.ref} is already present with the same content.")
+            return self._outcome(files, started_s, skipped=len(files), status=UPLOAD_COMPLETE)
+        skipped = self._send(files, digests)
+        self._stop_if_cancelled()
+        if self.failed:
+            return self._outcome(files, started_s, skipped=skipped, status=str(present.status or ""))
+        self.api.commit(
+            self.ref, [(file.path, digests[file.path]) for file in files], base_version=request.base_version
+        )
+        if request.commit:
+            present = self._complete()
+        self.state.discard()
+        return self._outcome(files, started_s, skipped=skipped, status=str(present.status or ""))
+
+    def _open_version(self) -> ArtifactVersion:
+        """Create the version, or find the one to go on with."""
+        try:
+            return self.api.create_version(self.ref, self.request.version)
+        except AlreadyExists:
+            present = self.api.version(self.ref)
+            if present.status != UPLOAD_COMPLETE:
+                self.progress.note(f"{self.ref} is there and not complete: going on with it.")
+            return present
+
+    def _complete(self) -> ArtifactVersion:
+        """Make the version visible. A time-out of this call may hide its success, so the version is read after."""
+        status = type(self.request.version)(version_id=self.ref.version, status=UPLOAD_COMPLETE)
+        return self.api.update_version(self.ref, status)
+
+    def _check_base(self, base_version: str) -> None:
+        if ":" in base_version or "/" in base_version:
+            raise UsageError(f"--base-version takes a version, not '{base_version}'")
+        base = self.api.version(replace(self.ref, version=base_version))
+        if base.status != UPLOAD_COMPLETE:
+            raise UsageError(f"version {base_version} is not complete and cannot be a base")
+
+    def _require_same_content(self, files: Sequence[LocalFile], digests: dict[str, str]) -> None:
+        there = {entry.path: entry.sha256 for entry in self.api.files(self.ref)}
+        if there != {file.path: digests[file.path] for file in files}:
+            raise AlreadyExists(
+                f"version {self.ref} is complete, with other files than '{self.request.source}' has",
+                hint="Versions do not change: upload under a new version.",
+                status=409,
+            )
+
+    def _send(self, files: Sequence[LocalFile], digests: dict[str, str]) -> int:
+        """Send every content once that the server lacks; returns how many files needed no sending."""
+        by_digest = {digests[file.path]: file for file in reversed(files)}
+        known = self.api.known_hashes(self.ref, by_digest)
+        wanted = [file for digest, file in by_digest.items() if digest not in known]
+        pace = self.request.pace
+        try:
+            report = send(
+                wanted,
+                lambda file: _FileUpload(
+                    self.client, self.api, self.ref, self.state, file, digests[file.path]
+                ),
+                self.progress,
+                self.cancel,
+                threads=pace.threads,
+                rate_bytes_per_s=pace.rate_bytes_per_s,
+            )
+        finally:
+            self.state.close()
+        self.failed, self.sent_bytes = report.failed, report.sent_bytes
+        return len(files) - len(wanted)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancel.is_set():
+            self.state.close()
+            raise Cancelled("the upload was interrupted")
+
+    def _outcome(self, files: Sequence[LocalFile], started_s: float, *, skipped: int, status: str) -> Outcome:
+        failed = {path: error.message for path, error in self.failed.items()}
+        done = [file for file in files if file.path not in failed]
+        return Outcome(
+            direction="upload",
+            transfer_id=self.ref.folder,
+            target=str(self.ref),
+            status=FAILED if failed else COMPLETED,
+            local_path=self.request.source.absolute(),
+            files_total=len(files),
+            files_done=len(done),
+            files_skipped=skipped,
+            size_bytes=sum(file.size_bytes for file in done),
+            bytes_moved=self.sent_bytes,
+            started_at_s=started_s,
+            ended_at_s=time.time(),
+            failed=failed,
+            version_status=status,
+        )
+
+
+class _FileUpload:
+    """The upload of one content, new or gone on with; what the engine asks of it is ``transfer.upload.Upload``."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        api: ArtifactApi,
+        ref: ArtifactRef,
+        state: UploadState,
+        file: LocalFile,
+        digest: str,
+    ) -> None:
+        self._http = client.http
+        self._api = api
+        self._ref = ref
+        self._state = state
+        self._file = file
+        self._digest = digest
+        self._started = self._start_or_resume()
+        self.part_size_bytes = self._started.part_size_bytes
+        self.pending = [
+            number for number in sorted(self._started.urls) if not self._is_received(self._started, number)
+        ]
+
+    def put(self, number: int, body: Callable[[], Slice]) -> None:
+        """Send one part; a link that has expired is replaced once."""
+        try:
+            self._put_to(self._started.urls[number], body)
+        except Forbidden:
+            fresh = self._start(self._started.upload_id, [number], self._started.part_size_bytes)
+            if fresh.upload_id != self._started.upload_id:
+                raise
+            self._put_to(fresh.urls[number], body)
+        if self._is_large:
+            self._state.add_part(self._started.upload_id, number)
+
+    def complete(self) -> None:
+        """Bind the parts to the digest."""
+        self._api.complete_upload(self._ref, self._file.path, self._digest, self._started.upload_id)
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether it has more than one part, so that a resume is worth remembering."""
+        return self._file.size_bytes > part_size(self._file.size_bytes)
+
+    def _start_or_resume(self) -> PartUpload:
+        """Start the upload, or ask for the links of the parts that an earlier run has not sent."""
+        if not self._is_large:
+            return self._start("", [])
+        upload_id, part_size_bytes = self._state.uploads.get(
+            self._digest, ("", part_size(self._file.size_bytes))
+        )
+        done = self._state.parts.get(upload_id, set())
+        count = -(-self._file.size_bytes // part_size_bytes)
+        missing = [number for number in range(1, count + 1) if number not in done] or [count]
+        started = self._start(upload_id, missing if upload_id else [], part_size_bytes)
+        if (started.upload_id, started.part_size_bytes) != (upload_id, part_size_bytes):
+            self._state.add_upload(self._digest, started.upload_id, started.part_size_bytes)
+        return started
+
+    def _start(
+        self, upload_id: str, part_numbers: Sequence[int], part_size_bytes: int | None = None
+    ) -> PartUpload:
+        return self._api.start_upload(
+            self._ref,
+            self._file.path,
+            self._file.size_bytes,
+            self._digest,
+            part_size_bytes=part_size_bytes or part_size(self._file.size_bytes),
+            upload_id=upload_id,
+            part_numbers=part_numbers,
+        )
+
+    def _is_received(self, started: PartUpload, number: int) -> bool:
+        part = part_range(number, started.part_size_bytes, self._file.size_bytes)
+        return started.received.get(number) == part.size_bytes
+
+    def _put_to(self, url: str, body: Callable[[], Slice]) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        data: Any = body if self._file.size_bytes else b""
+        self._http.send("PUT", url, data=data, headers=headers).close()

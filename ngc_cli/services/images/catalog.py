@@ -1,0 +1,167 @@
+"""Image repositories and their tags: list, look at, create, change and remove.
+
+Source: contract/cli-surface.md section 4, contract/images.md section 2.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from ngc_cli.errors import NotFound, UsageError
+from ngc_cli.refs import ImageRef, has_wildcard
+from ngc_cli.services.artifacts.catalog import LabelEdit, full_pattern, matches_path
+
+if TYPE_CHECKING:
+    from ngc_cli.api.images import ImageApi
+    from ngc_cli.records import ImageManifest, ImageRepository, ImageTag
+
+Result = TypeVar("Result")
+
+# A registry may need a moment to describe what was pushed a moment ago (contract 2.3).
+APPEARS_WITHIN_S = (1, 2, 4, 8, 15, 15)
+
+
+def is_pattern_of_images(ref: ImageRef | None) -> bool:
+    """Whether ``list`` shows repositories, not tags: no target, or a pattern in the name."""
+    return ref is None or has_wildcard(ref.path)
+
+
+def repository_path(item: ImageRepository) -> str:
+    """``org/[team/]name`` of a repository."""
+    return f"{item.namespace}/{item.name}" if item.namespace else item.name
+
+
+def list_repositories(
+    api: ImageApi,
+    pattern: str,
+    org: str,
+    team: str,
+    *,
+    filters: Sequence[tuple[str, str | bool]] = (),
+    limit: int | None = None,
+) -> list[ImageRepository]:
+    """Repositories whose path matches the pattern (all when empty), sorted by path unless limited."""
+    wanted = full_pattern(pattern, org, team)
+    found = (
+        item for item in api.search(wanted, org, team, filters) if matches_path(repository_path(item), wanted)
+    )
+    if limit is not None:
+        return list(islice(found, limit))
+    return sorted(found, key=repository_path)
+
+
+def list_tags(api: ImageApi, ref: ImageRef, *, limit: int | None = None) -> list[ImageTag]:
+    """Tags of a repository, the newest first; those that match when ``ref.tag`` is a pattern.
+
+    Tags are texts and never taken for version numbers.
+    """
+    found = _explained(ref, lambda: list(_matching(api, ref)))
+    found.sort(key=lambda item: (item.updated_date or "", item.tag), reverse=True)
+    return found[:limit]
+
+
+def info(api: ImageApi, ref: ImageRef) -> ImageRepository:
+    """One repository."""
+    return _explained(ref, lambda: api.repository(ref))
+
+
+def tag_info(api: ImageApi, ref: ImageRef) -> tuple[ImageTag, ImageManifest]:
+    """One image: its tag, and what it consists of."""
+    manifest = _explained(ref, lambda: api.manifest(ref))
+    return api.tag(ref), manifest
+
+
+def latest_tag(api: ImageApi, ref: ImageRef) -> str:
+    """The tag that the registry has recorded as the latest; raises NotFound when there is none."""
+    tag = info(api, ref).latest_tag
+    if not tag:
+        raise NotFound(
+            f"{ref.path} has no tag 'latest', and no latest tag is recorded",
+            hint=f"Name a tag; 'ngc registry image list {ref.path}:*' lists them.",
+        )
+    return tag
+
+
+def create(api: ImageApi, ref: ImageRef, record: ImageRepository) -> ImageRepository:
+    """Create an empty repository and return it as the server has it."""
+    return api.create(ref, replace(record, name=ref.name))
+
+
+def update(
+    api: ImageApi,
+    ref: ImageRef,
+    record: ImageRepository,
+    labels: LabelEdit,
+    *,
+    appears_within_s: Sequence[float] = (),
+    pause: Callable[[float], None] = lambda wait_s: None,
+) -> ImageRepository:
+    """Change a repository. Without new labels the present ones are sent again, edited: the wire wants them all.
+
+    ``appears_within_s`` are waits before a repository that is not there is looked for again.
+    """
+    for wait_s in (*appears_within_s, None):
+        try:
+            present = info(api, ref)
+            break
+        except NotFound:
+            if wait_s is None:
+                raise
+            pause(wait_s)
+    if record.labels is None:
+        kept = [label for label in present.labels or () if label not in labels.remove]
+        record = replace(record, labels=(*kept, *(item for item in labels.add if item not in kept)))
+    _explained(ref, lambda: api.update(ref, record))
+    return info(api, ref)
+
+
+def set_latest(api: ImageApi, ref: ImageRef) -> None:
+    """Make a tag the latest."""
+    _explained(ref, lambda: api.set_latest(ref))
+
+
+def to_remove(api: ImageApi, ref: ImageRef) -> list[ImageRef]:
+    """What ``remove`` would remove, checked to be there: the repository, a tag, or every tag that matches.
+
+    The path is taken as it is typed and never searched for, so nothing of another repository can be meant.
+    """
+    if has_wildcard(ref.path):
+        raise UsageError(f"'{ref.path}' is a pattern", hint="Wildcards work in the tag: name one repository.")
+    if not ref.tag:
+        info(api, ref)
+        return [ref]
+    if not has_wildcard(ref.tag):
+        _explained(ref, lambda: api.tag(ref))
+        return [ref]
+    tags = [replace(ref, tag=item.tag) for item in list_tags(api, ref)]
+    if not tags:
+        raise NotFound(f"no tag of {ref.path} matches '{ref.tag}'", hint=_list_hint(ref))
+    return tags
+
+
+def remove(api: ImageApi, ref: ImageRef) -> None:
+    """Remove one tag, or a repository with all its images."""
+    _explained(ref, lambda: api.remove(ref))
+
+
+def _matching(api: ImageApi, ref: ImageRef) -> Iterator[ImageTag]:
+    return (item for item in api.tags(ref) if not ref.tag or fnmatch.fnmatchcase(item.tag, ref.tag))
+
+
+def _explained(ref: ImageRef, call: Callable[[], Result]) -> Result:
+    """What the call returns; a NotFound in words, with the next command to type."""
+    try:
+        return call()
+    except NotFound as error:
+        raise NotFound.like(error, f"image {ref} was not found", hint=_list_hint(ref)) from error
+
+
+def _list_hint(ref: ImageRef) -> str:
+    scope = "/".join(part for part in (ref.org, ref.team) if part)
+    if ref.tag:
+        return f"'ngc registry image list {ref.path}:*' lists the tags."
+    return f"'ngc registry image list {scope}/*' lists what there is."

@@ -1,0 +1,116 @@
+"""Commands are found late, options are taken once, and other spellings work."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ngc_cli.cli.app import root
+from ngc_cli.cli.groups import LazyGroup
+from ngc_cli.main import main
+
+ROOT = Path(__file__).parents[3]
+
+
+def leaves(group: LazyGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command below a group, hidden ones included."""
+    for name in group.entries:
+        command = group.get_command(None, name)
+        if isinstance(command, LazyGroup):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(leaves(root()))
+
+
+def test_the_tree_has_the_fixed_groups() -> None:
+    assert {path[0] for path in COMMANDS} >= {"config", "diag", "registry", "org", "team", "user", "local"}
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_and_takes_the_global_options(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*path, "--org", "o", "--team", "t", "-h"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"Usage: ngc {' '.join(path)}")
+    assert shown.err == ""
+    assert COMMANDS[path].help
+
+
+def test_a_bare_group_shows_its_help_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["registry", "model"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "download-version" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["registry", "modle"], "No such command 'modle'"),
+        (["registry", "model", "create", "--aplication", "x", "o/m"], "No such option"),
+        (
+            ["registry", "model", "create", "--publisher", "a", "--publisher", "b", "o/m"],
+            "--publisher is given twice",
+        ),
+        (
+            ["registry", "model", "create", "--encryption-key-id", "k", "o/m"],
+            "--encryption-key-id is not supported",
+        ),
+        (
+            ["registry", "model", "upload-version", "--source-path/to/dir", "o/m:1"],
+            "Did you mean: --source path/to/dir",
+        ),
+        (["registry", "model", "info", "--format", "json", "o/m"], "--format_type json"),
+        (["registry", "chart", "list"], "not supported by this client"),
+        (["registry", "model", "upload-version", "o/m"], "names no version"),
+        (["registry", "model", "create", "o/m:1"], "names a version where none may be"),
+        (["registry", "model", "info", "o/m*"], "has wildcards"),
+    ],
+)
+def test_mistakes_are_told_with_what_to_type(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+
+
+def test_completion_scripts_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "completions"))
+    scripts = importlib.import_module("generate").scripts()
+    assert {name: (ROOT / "completions" / name).read_text() for name in scripts} == scripts
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ngc reg", {"registry"}),
+        ("ngc registry model up", {"update", "upload-version"}),
+        (
+            "ngc registry model create --pub",
+            {"--publisher", "--public-dataset-name", "--public-dataset-link", "--public-dataset-license"},
+        ),
+    ],
+)
+def test_completion_offers_what_fits(
+    typed: str, offered: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_NGC_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    monkeypatch.setattr(sys, "argv", ["ngc"])
+    with pytest.raises(SystemExit) as ended:  # Typer's completion ends the process by itself
+        main([])
+    assert ended.value.code == 0
+    assert set(capsys.readouterr().out.split()) == offered

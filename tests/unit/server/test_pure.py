@@ -1,0 +1,182 @@
+"""The server's pure parts: ranges, signatures, version order, the access table, tables in a database."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ngc_cli.server.artifacts import version_order
+from ngc_cli.server.auth.roles import (
+    GUEST,
+    TABLE,
+    Action,
+    Answer,
+    Caller,
+    Grant,
+    Standing,
+    Thing,
+    allows,
+    answer,
+)
+from ngc_cli.server.auth.signing import Signer
+from ngc_cli.server.content.serve import slice_for
+from ngc_cli.server.metadata import Database, Org
+from ngc_cli.server.problems import Problem
+
+SIGNER = Signer(b"secret")
+
+
+@given(first=st.integers(0, 50), last=st.integers(0, 50), size=st.integers(0, 40))
+def test_a_range_is_what_rfc_9110_says(first: int, last: int, size: int) -> None:
+    data = bytes(size)
+    if first > last:
+        assert not slice_for({"range": f"bytes={first}-{last}"}, size, "e").is_range
+    elif first >= size:
+        with pytest.raises(Problem) as refused:
+            slice_for({"range": f"bytes={first}-{last}"}, size, "e")
+        assert refused.value.status == 416
+    else:
+        wanted = slice_for({"range": f"bytes={first}-{last}"}, size, "e")
+        assert (wanted.start, wanted.length) == (first, len(data[first : last + 1]))
+        assert wanted.is_range
+
+
+@given(st.text(max_size=40))
+def test_no_range_header_breaks_anything(text: str) -> None:
+    try:
+        wanted = slice_for({"range": text}, 10, "e")
+    except Problem as refused:
+        assert refused.status == 416
+    else:
+        assert 0 <= wanted.start < 10
+        assert 0 < wanted.start + wanted.length <= 10
+
+
+def test_a_token_is_good_for_its_claims_and_time() -> None:
+    token = SIGNER.token({"sub": "7", "access": ["x"]}, 60)
+    claims = SIGNER.claims(token)
+    assert claims is not None
+    assert (claims["sub"], claims["access"], claims["exp"] - claims["iat"]) == ("7", ["x"], 60)
+    assert SIGNER.claims(SIGNER.token({"sub": "7"}, 0)) is None
+    assert Signer(b"other").claims(token) is None
+
+
+@given(st.text(max_size=60))
+def test_no_text_passes_for_a_token_or_a_link(text: str) -> None:
+    assert SIGNER.claims(text) is None
+    assert not SIGNER.link_is_good("GET", "/x", {"expires": text, "signature": text})
+    assert not SIGNER.link_is_good("GET", "/x", {"expires": "99999999999", "signature": text})
+
+
+def test_a_link_cannot_pass_for_a_token() -> None:
+    signature = SIGNER.sign_link("GET", "/x", 60).rpartition("=")[2]
+    assert SIGNER.claims(signature) is None
+
+
+def test_versions_sort_by_their_numbers() -> None:
+    ordered = [
+        "1.0-alpha",
+        "1.0-rc2",
+        "1.0-rc10",
+        "1.0",
+        "1.0.1",
+        "1.9",
+        "1.10",
+        "2",
+        "10",
+        "v1",
+        "v2",
+        "v10",
+    ]
+    assert sorted(reversed(ordered), key=version_order) == ordered
+
+
+@given(st.lists(st.text(min_size=1, max_size=12)))
+def test_any_versions_can_be_sorted(names: list[str]) -> None:
+    sorted(names, key=version_order)
+
+
+# access
+
+
+def test_reach_ends_at_the_org_and_only_administrators_reach_into_teams() -> None:
+    def who(role: str, team: int | None = None) -> Caller:
+        return Caller(1, 1, (Grant(1, team, role),))
+
+    def may(caller: Caller, action: Action, team: int | None, org: int = 1) -> bool:
+        return answer(caller, action, org, team) is Answer.YES
+
+    user, admin, member = who("REGISTRY_USER"), who("REGISTRY_ADMIN"), who("REGISTRY_USER", 5)
+    assert may(user, Action.CREATE, None)
+    assert not may(user, Action.VIEW, 5)
+    assert may(admin, Action.CREATE, None)
+    assert may(admin, Action.CREATE, 5)
+    assert may(member, Action.CREATE, 5)
+    assert may(member, Action.VIEW, None)
+    assert not may(member, Action.CREATE, None)
+    assert not may(member, Action.VIEW, 6)
+    assert not may(who("REGISTRY_ADMIN", 5), Action.MANAGE_USERS, None)
+    assert not may(who("REGISTRY_ADMIN", 5), Action.CREATE, None)
+    for caller in (user, admin, member, GUEST):
+        assert not may(caller, Action.VIEW, None, org=2)
+    assert not may(who("USER_ADMIN"), Action.VIEW, None)
+    assert not may(who("FLEET_COMMAND_ADMIN"), Action.VIEW, None)
+
+
+def test_guests_need_the_lock_open() -> None:
+    entry = TABLE[Action.DOWNLOAD][Standing.GUEST]
+    for is_public, guest_access in ((False, False), (False, True), (True, False)):
+        assert not allows(entry, GUEST, Thing(None, is_public, guest_access))
+    assert allows(entry, GUEST, Thing(None, is_public=True, guest_access=True))
+    assert not allows(Answer.OWN, Caller(1, None), Thing(None))
+
+
+# database
+
+
+def test_several_processes_may_make_the_tables_and_the_secret_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    start = threading.Barrier(4)
+    secrets: list[bytes] = []
+
+    def open_it() -> None:
+        database = Database(url)
+        start.wait()
+        database.create_tables()
+        secrets.append(database.secret("s"))
+        database.close()
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(secrets) == 4
+    assert len(set(secrets)) == 1
+
+
+def test_a_write_that_meets_another_is_run_again(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'r.db'}")
+    database.create_tables()
+    runs = []
+
+    def work(db: Session) -> int:
+        runs.append(1)
+        db.add(Org(name="same" if len(runs) == 1 else "other"))
+        return len(runs)
+
+    database.write(lambda db: db.add(Org(name="same")))
+    assert database.write(work) == 2
+
+    def hopeless(db: Session) -> None:
+        db.add(Org(name="same"))
+
+    with pytest.raises(IntegrityError):
+        database.write(hopeless)
+    database.close()
