@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http
     from ngc_cli.services.images.connection import ImageClients
-    from ngc_cli.services.transfers import Pace
+    from ngc_cli.services.transfers import TransferLimits
 
 
 Ref = TypeVar("Ref", ArtifactRef, ImageRef)
@@ -255,14 +255,14 @@ class Runtime:
         silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
         return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
 
-    def pace(self, threads: int | None, limit_rate: str | None) -> Pace:
+    def limits(self, threads: int | None, limit_rate: str | None) -> TransferLimits:
         """How hard a transfer may work, by options and configuration."""
-        from ngc_cli.services.transfers import Pace
+        from ngc_cli.services.transfers import TransferLimits
         from ngc_cli.units import parse_size
 
         settings = self.settings
         rate = parse_size(limit_rate) if limit_rate else 0
-        return Pace(threads or settings.concurrency, rate, settings.download_retries)
+        return TransferLimits(threads or settings.concurrency, rate, settings.download_retries)
 
     def state_folder(self) -> Path | None:
         """Where uploads remember how far they are; None where nothing can be written."""

@@ -1,4 +1,4 @@
-"""What uploads and downloads of versions have in common: pace, plan and outcome as records."""
+"""What uploads and downloads of versions have in common: limits, plan and outcome as records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILED = "Failed"
 
 
 @dataclass(frozen=True)
-class Pace:
+class TransferLimits:
     """How hard to work: connections at most, and bytes per second at most (0: no limit)."""
 
     threads: int = 8

@@ -11,7 +11,7 @@ from ngc_cli.cli.groups import Spelling, Verbs, not_supported
 from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, takes
 from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, ListFilters
 from ngc_cli.cli.registry.fields import DescriptionOptions, LabelOptions, given, text_option
-from ngc_cli.cli.registry.transfers import PaceOptions
+from ngc_cli.cli.registry.transfers import LimitOptions
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
 
@@ -97,11 +97,11 @@ def info(
 
 
 @verbs.command("pull", spellings=_NO_SCAN)
-@takes(pace=PaceOptions)
+@takes(limits=LimitOptions)
 def pull(
     ctx: typer.Context,
     target: ImageArg,
-    pace: PaceOptions,
+    limits: LimitOptions,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
@@ -130,7 +130,7 @@ def pull(
         platform=platform,
         all_platforms=all_platforms,
         output=Place.parse(output) if output is not None else None,
-        pace=run.pace(pace.threads, pace.limit_rate),
+        limits=run.limits(limits.threads, limits.limit_rate),
         state_folder=run.state_folder(),
     )
     with run.progress() as progress, run.cancel_on_signals() as cancel:
@@ -160,12 +160,12 @@ def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: b
 
 
 @verbs.command("push", spellings=OVERVIEW_SPELLINGS)
-@takes(options=ImageOptions, pace=PaceOptions)
+@takes(options=ImageOptions, limits=LimitOptions)
 def push(
     ctx: typer.Context,
     target: ImageArg,
     options: ImageOptions,
-    pace: PaceOptions,
+    limits: LimitOptions,
     source: Annotated[
         str | None,
         typer.Option("--source", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
@@ -182,7 +182,7 @@ def push(
         ref=run.image(target),
         source=Place.parse(source) if source is not None else None,
         record=options.record() if given(options) else None,
-        pace=run.pace(pace.threads, pace.limit_rate),
+        limits=run.limits(limits.threads, limits.limit_rate),
         state_folder=run.state_folder(),
         confirm=run.confirm,
     )

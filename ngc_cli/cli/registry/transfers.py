@@ -24,7 +24,7 @@ _FAILED_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class PaceOptions:
+class LimitOptions:
     """How hard a transfer may work."""
 
     threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Connections at most.")] = (
@@ -50,12 +50,12 @@ def _uploading(verbs: Verbs, family: Family) -> None:
         aliases=("upload",),
         spellings={**family.spellings, "--source-path": Spelling("--source")},
     )
-    @takes(version=family.upload, pace=PaceOptions)
+    @takes(version=family.upload, limits=LimitOptions)
     def upload_version(
         ctx: typer.Context,
         target: TargetArg,
         version: VersionOptions,
-        pace: PaceOptions,
+        limits: LimitOptions,
         source: Annotated[Path, typer.Option("--source", help="Folder or file to upload.")] = Path(),
         base_version: Annotated[
             str, typer.Option("--base-version", help="Take over the files of this version.")
@@ -81,7 +81,7 @@ def _uploading(verbs: Verbs, family: Family) -> None:
             base_version=base_version,
             commit=not no_commit,
             strip_top=strip_top,
-            pace=run.pace(pace.threads, pace.limit_rate),
+            limits=run.limits(limits.threads, limits.limit_rate),
             state_folder=run.state_folder(),
         )
         if dry_run:
@@ -96,11 +96,11 @@ def _downloading(verbs: Verbs, family: Family) -> None:
     kind = family.kind
 
     @verbs.command("download-version", aliases=("download",))
-    @takes(pace=PaceOptions)
+    @takes(limits=LimitOptions)
     def download_version(
         ctx: typer.Context,
         target: TargetArg,
-        pace: PaceOptions,
+        limits: LimitOptions,
         dest: Annotated[Path, typer.Option("--dest", "-d", help="Folder to download into.")] = Path(),
         file: Annotated[
             list[str] | None,
@@ -134,7 +134,7 @@ def _downloading(verbs: Verbs, family: Family) -> None:
             exact=dest_exact,
             resume=not no_resume,
             check_space=not no_space_check,
-            pace=run.pace(pace.threads, pace.limit_rate),
+            limits=run.limits(limits.threads, limits.limit_rate),
         )
         with run.progress() as progress, run.cancel_on_signals() as cancel:
             if dry_run:

@@ -19,7 +19,7 @@ from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
 from ngc_cli.services.artifacts.catalog import Kind
-from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Pace, Plan, state_key
+from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.download import (
     DownloadOptions,
     DownloadReport,
@@ -56,7 +56,7 @@ class Request:
     exact: bool = False
     resume: bool = True
     check_space: bool = True
-    pace: Pace = field(default_factory=Pace)
+    limits: TransferLimits = field(default_factory=TransferLimits)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ def download(client: ApiClient, request: Request, progress: Progress, cancel: th
     links = _Links(client.http, found)
     options = DownloadOptions(
         state=found.state,
-        threads=request.pace.threads,
-        rate_bytes_per_s=request.pace.rate_bytes_per_s,
-        retries=request.pace.retries,
+        threads=request.limits.threads,
+        rate_bytes_per_s=request.limits.rate_bytes_per_s,
+        retries=request.limits.retries,
         resume=request.resume,
         check_space=request.check_space,
     )

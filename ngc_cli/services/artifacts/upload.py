@@ -16,7 +16,7 @@ from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts.catalog import Kind
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
-from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Pace, Plan, state_key
+from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.parts import part_range, part_size
@@ -44,7 +44,7 @@ class Request:
     base_version: str = ""
     commit: bool = True
     strip_top: bool = False
-    pace: Pace = field(default_factory=Pace)
+    limits: TransferLimits = field(default_factory=TransferLimits)
     state_folder: Path | None = None
 
 
@@ -99,7 +99,7 @@ class _Upload:
         if request.base_version:
             self._check_base(request.base_version)
         present = self._open_version()
-        digests = hash_files(files, self.state, self.progress, self.cancel, request.pace.threads)
+        digests = hash_files(files, self.state, self.progress, self.cancel, request.limits.threads)
         self._stop_if_cancelled()
         if present.status == UPLOAD_COMPLETE:
             self._require_same_content(files, digests)
@@ -153,7 +153,7 @@ class _Upload:
         by_digest = {digests[file.path]: file for file in reversed(files)}
         known = self.api.known_hashes(self.ref, by_digest)
         wanted = [file for digest, file in by_digest.items() if digest not in known]
-        pace = self.request.pace
+        limits = self.request.limits
         try:
             report = send(
                 wanted,
@@ -162,8 +162,8 @@ class _Upload:
                 ),
                 self.progress,
                 self.cancel,
-                threads=pace.threads,
-                rate_bytes_per_s=pace.rate_bytes_per_s,
+                threads=limits.threads,
+                rate_bytes_per_s=limits.rate_bytes_per_s,
             )
         finally:
             self.state.close()

@@ -34,7 +34,7 @@ from ngc_cli.services.images.places import (
     remove_empty,
     staging,
 )
-from ngc_cli.services.transfers import Pace, state_key
+from ngc_cli.services.transfers import TransferLimits, state_key
 from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
 from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
@@ -54,7 +54,7 @@ class PullRequest:
     platform: str = ""
     all_platforms: bool = False
     output: Place | None = None
-    pace: Pace = field(default_factory=Pace)
+    limits: TransferLimits = field(default_factory=TransferLimits)
     state_folder: Path | None = None
 
 
@@ -222,9 +222,9 @@ class _Pull:
         state = layout.root / STATE_FOLDER / state_key(self.clients.registry.url, self.image.root.digest)
         options = DownloadOptions(
             state=state,
-            threads=self.request.pace.threads,
-            rate_bytes_per_s=self.request.pace.rate_bytes_per_s,
-            retries=self.request.pace.retries,
+            threads=self.request.limits.threads,
+            rate_bytes_per_s=self.request.limits.rate_bytes_per_s,
+            retries=self.request.limits.retries,
         )
         names = {item.digest: self._file_name(item, layout, state) for item in missing}
         files = [
@@ -296,7 +296,7 @@ class _Pull:
 
     def _by_daemon(self, daemon: Daemon) -> int:
         """Let the daemon pull, or else load what was fetched here."""
-        if not self.request.pace.rate_bytes_per_s:
+        if not self.request.limits.rate_bytes_per_s:
             try:
                 return self._daemon_pulls(daemon)
             except Cancelled:

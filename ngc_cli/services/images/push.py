@@ -30,7 +30,7 @@ from ngc_cli.services.images import catalog as images
 from ngc_cli.services.images.connection import DaemonProgress, ImageClients, ImageOutcome
 from ngc_cli.services.images.places import DOCKER_DAEMON, OCI, Place, default_folder, staging
 from ngc_cli.services.images.pull import counting
-from ngc_cli.services.transfers import Pace, state_key
+from ngc_cli.services.transfers import TransferLimits, state_key
 from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task, with_retries
 from ngc_cli.transfer.parts import Range
 from ngc_cli.transfer.upload import LocalFile, Slice
@@ -52,7 +52,7 @@ class PushRequest:
     ref: ImageRef
     source: Place | None = None
     record: ImageRepository | None = None
-    pace: Pace = field(default_factory=Pace)
+    limits: TransferLimits = field(default_factory=TransferLimits)
     state_folder: Path | None = None
     confirm: Callable[[str], None] = lambda question: None
 
@@ -101,7 +101,7 @@ class _Push:
         self.progress = progress
         self.cancel = cancel
         self.ref = replace(request.ref, tag=request.ref.tag or "latest")
-        self.limiter = Limiter(request.pace.rate_bytes_per_s, cancel)
+        self.limiter = Limiter(request.limits.rate_bytes_per_s, cancel)
         self.lock = threading.Lock()
         self.sent_bytes = 0
         self.daemon: Daemon | None = None
@@ -212,7 +212,7 @@ class _Push:
             root = archives.import_docker_image(
                 image,
                 layout,
-                threads=min(self.request.pace.threads, 4),
+                threads=min(self.request.limits.threads, 4),
                 on_bytes=counting(self.progress, self.cancel),
             )
         finally:
@@ -238,7 +238,7 @@ class _Push:
         if name != self.name:
             self.request.confirm(f"The image is here as '{name}'. Tag it as '{self.name}' and push that?")
             daemon.tag(name, self.clients.full_name(self.ref), self.ref.tag)
-        if not self.request.pace.rate_bytes_per_s:
+        if not self.request.limits.rate_bytes_per_s:
             try:
                 return self._daemon_pushes(daemon)
             except Cancelled:
@@ -283,7 +283,7 @@ class _Push:
         mount_from = self._mountable(root)
         repository = self.clients.registry.repository(self.ref.path, push=True, mount_from=mount_from)
         locations = _Locations(self.request.state_folder, self.clients.registry.url, self.ref.path)
-        pool = Pool(self.request.pace.threads, self.cancel)
+        pool = Pool(self.request.limits.threads, self.cancel)
 
         def task(item: Descriptor) -> Task:
             def work(buffer: memoryview) -> None:
@@ -299,7 +299,7 @@ class _Push:
                 )
                 sent = with_retries(
                     upload.attempt,
-                    retries=self.request.pace.retries,
+                    retries=self.request.limits.retries,
                     cancel=self.cancel,
                     progressed=upload.has_progressed,
                     note=self.progress.note,

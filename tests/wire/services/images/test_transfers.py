@@ -29,7 +29,7 @@ from ngc_cli.services.images.connection import ImageClients, ImageOutcome, conne
 from ngc_cli.services.images.places import Place
 from ngc_cli.services.images.pull import PullRequest
 from ngc_cli.services.images.push import PushRequest
-from ngc_cli.services.transfers import Pace
+from ngc_cli.services.transfers import TransferLimits
 
 NET = ImageRef.parse("org/net:1")
 
@@ -72,12 +72,16 @@ def source(tmp_path: Path) -> Layout:
 
 
 def push(clients: ImageClients, layout: Layout, progress: Any = None, **more: Any) -> ImageOutcome:
-    request = PushRequest(more.pop("ref", NET), Place("oci", layout.root), pace=Pace(4, 0, 2), **more)
+    request = PushRequest(
+        more.pop("ref", NET), Place("oci", layout.root), limits=TransferLimits(4, 0, 2), **more
+    )
     return image_push.push(clients, request, progress or Silent(), threading.Event())
 
 
 def pull(clients: ImageClients, output: str, progress: Any = None, **more: Any) -> ImageOutcome:
-    request = PullRequest(more.pop("ref", NET), output=Place.parse(output), pace=Pace(4, 0, 2), **more)
+    request = PullRequest(
+        more.pop("ref", NET), output=Place.parse(output), limits=TransferLimits(4, 0, 2), **more
+    )
     return image_pull.pull(clients, request, progress or Silent(), more.pop("cancel", threading.Event()))
 
 
