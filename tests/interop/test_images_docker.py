@@ -13,7 +13,7 @@ from ngc_cli.oci import manifest
 from ngc_cli.oci.layout import Layout, find, read_content
 from ngc_cli.oci.manifest import Manifest
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("docker")]
 
 
 @pytest.fixture(params=["ours", "theirs"])

@@ -13,7 +13,7 @@ from support.distribution import DOCKER_MANIFEST, Distribution, image, index
 from support.peers import DockerDaemon, Peers
 from support.registry import RunningRegistry
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("docker")]
 
 
 @pytest.fixture

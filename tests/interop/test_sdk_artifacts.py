@@ -17,7 +17,7 @@ from support.sdk import Sdk
 
 from ngc_cli.server.metadata import KeyKind
 
-pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("sdk"), pytest.mark.timeout(600)]
 
 BIG = 1_100_000_000  # three parts of the official size, and three ranges of its downloads
 

@@ -18,7 +18,7 @@ from support.sdk import Sdk
 
 from ngc_cli.server.metadata import KeyKind
 
-pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("sdk"), pytest.mark.timeout(600)]
 
 
 @dataclass
