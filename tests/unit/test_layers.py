@@ -12,7 +12,7 @@ import pytest
 import ngc_cli
 
 ROOT = Path(ngc_cli.__file__).parent
-LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles"})
+LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles", "files", "urls"})
 MAY_IMPORT = {
     "errors": set(),
     "refs": {"errors"},
@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "events": set(),
     "units": {"errors"},
     "roles": {"errors"},
+    "files": set(),
+    "urls": set(),
     "http": LEAVES,
     "config": LEAVES,
     "api": LEAVES | {"http"},
