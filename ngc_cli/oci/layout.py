@@ -8,13 +8,13 @@ Source: image-spec v1.1.1 image-layout.md, contract/images.md section 6.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
+from ngc_cli.files import write_atomically
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import OCI_INDEX, Descriptor, InvalidContent, check_content, new_hash
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
@@ -99,8 +99,8 @@ class Layout:
                     f"'{root}' is neither empty nor an OCI image layout", hint="Choose another folder."
                 )
             (root / "blobs" / "sha256").mkdir(parents=True)
-            write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
-            write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
+            _write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
+            _write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
         except OSError as error:
             raise local_error(error, root) from error
         return cls(root)
@@ -135,7 +135,7 @@ class Layout:
     def add(self, content: bytes, digest: str) -> None:
         """Keep a manifest or config under its digest; raises IntegrityError when that is not the content's."""
         check_content(content, digest)
-        write_whole(self.blob_path(digest), content)
+        _write_whole(self.blob_path(digest), content)
 
     def index(self) -> Index:
         """What ``index.json`` says."""
@@ -152,7 +152,7 @@ class Layout:
             for item in self.index().manifests
             if (_tag(item) != tag if tag else item.digest != descriptor.digest or _tag(item))
         ]
-        write_whole(self.root / INDEX_FILE, Index(OCI_INDEX, (*kept, entry)).encode())
+        _write_whole(self.root / INDEX_FILE, Index(OCI_INDEX, (*kept, entry)).encode())
 
 
 def read_content(content: Content, descriptor: Descriptor) -> bytes:
@@ -241,17 +241,11 @@ def open_file(path: Path) -> BinaryIO:
         raise local_error(error, path) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step, on the disk before it has its name; raises LocalFileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace a file of a layout in one step, on the disk before it has its name; raises LocalFileError."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, content, mode=0o666, sync=True)  # an image is not secret: the umask decides
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise local_error(error, path) from error
 
 

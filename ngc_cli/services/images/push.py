@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, NotFound
+from ngc_cli.files import write_atomically
 from ngc_cli.oci import archive as archives
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci import layout as layouts
@@ -400,12 +401,14 @@ class _Locations:
             self._known = {key: value for key, value in self._known.items() if key != digest}
             if location:
                 self._known[digest] = location
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                layouts.write_whole(self._path, json.dumps(self._known).encode())
-            elif not self._known:
-                self._path.unlink(missing_ok=True)
-            else:
-                layouts.write_whole(self._path, json.dumps(self._known).encode())
+            try:
+                if self._known:
+                    self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    write_atomically(self._path, json.dumps(self._known))
+                else:
+                    self._path.unlink(missing_ok=True)
+            except OSError as error:
+                raise layouts.local_error(error, self._path) from error
 
 
 def _split_name(path: Path) -> tuple[Path, str]:
