@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret, check_key
 from ngc_cli.config.store import ConfigFile, UnreadableConfig, check_profile_name, config_path, load
 from ngc_cli.errors import ConfigError, NgcError, UsageError
+from ngc_cli.urls import origin, parse_service_url
 
 FLAG: Final = "global argument"
 ENVIRONMENT: Final = "environment variable"
@@ -42,7 +43,6 @@ _DEPRECATED = {
     "NGC_CONTEXT_ORG": "NGC_CLI_ORG",
     "NGC_CLI_URL": "NGC_CLI_API_URL",
 }
-_PORTS = {"https": 443, "http": 80}
 _CA_VARIABLES = ("NGC_CLI_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 Value = TypeVar("Value")
@@ -206,30 +206,6 @@ def default_concurrency() -> int:
     return min(max(2 * cores, 4), 20)
 
 
-def parse_url(text: str) -> str:
-    """A service address, ``https://`` when it has no scheme; raises ValueError saying what is wrong with it."""
-    parts = urlsplit(text if "://" in text else f"https://{text}")
-    host, port = parts.hostname or "", parts.port
-    if (
-        parts.scheme not in _PORTS
-        or not _NAME.fullmatch(host.replace(":", ""))
-        or parts.query
-        or parts.fragment
-    ):
-        raise ValueError("is not an address like https://host[:port]")
-    if "@" in parts.netloc:
-        raise ValueError("holds a user name; a key belongs into 'ngc config set'")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ValueError("uses http, which is allowed for this machine only; use https")
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{shown}{suffix}{parts.path.rstrip('/')}"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
-
-
 class _Resolution:
     """One run of ``resolve``: collects candidates and warnings."""
 
@@ -267,7 +243,7 @@ class _Resolution:
             api_url=api_url,
             auth_url=auth_url,
             registry_url=registry_url,
-            search_url=self._value("search_url", parse_url, api_url),
+            search_url=self._value("search_url", parse_service_url, api_url),
             own_addresses=self.own_addresses,
             ca_bundle=self._value("ca_bundle", _existing_path, ""),
             timeout_s=self._value("timeout_s", _seconds, 30.0),
@@ -363,7 +339,7 @@ class _Resolution:
 
     def _addresses(self) -> tuple[str, str, str]:
         """API, authentication and container registry; those of the profile belong to the API of the profile."""
-        api_url = self._value("api_url", parse_url, DEFAULT_API_URL)
+        api_url = self._value("api_url", parse_service_url, DEFAULT_API_URL)
         if api_url != self.own_addresses[0]:
             for name in ("auth_url", "registry_url"):
                 self.candidates[name] = tuple(
@@ -372,8 +348,8 @@ class _Resolution:
         auth_url, registry_url = services_of(api_url)
         return (
             api_url,
-            self._value("auth_url", parse_url, auth_url),
-            self._value("registry_url", parse_url, registry_url),
+            self._value("auth_url", parse_service_url, auth_url),
+            self._value("registry_url", parse_service_url, registry_url),
         )
 
     @cached_property
@@ -383,7 +359,7 @@ class _Resolution:
         def own(key: str, default: str) -> str:
             offer = Candidate(self.values.get(key, default), USER_SETTINGS, self._in_profile(key))
             try:
-                return parse_url(offer.text)
+                return parse_service_url(offer.text)
             except ValueError as error:
                 raise _bad_value(offer, str(error)) from error
 
@@ -399,7 +375,7 @@ class _Resolution:
         withheld = None
         if stored is not None:
             for (service, url), own_url in zip(addresses.items(), self.own_addresses, strict=True):
-                if _origin(url) != _origin(own_url):
+                if origin(url) != origin(own_url):
                     withheld = (service, url, own_url)
             if withheld is None or offers:
                 offers.append(stored)
@@ -478,11 +454,6 @@ def services_of(api_url: str) -> tuple[str, str]:
     """Authentication host and container registry of an API; a registry of one's own serves all three itself."""
     parts = urlsplit(api_url)
     return _SERVICES.get(api_url, (api_url, f"{parts.scheme}://{parts.netloc}"))
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port
 
 
 def _check_same_key(offers: list[Candidate]) -> None:

@@ -10,9 +10,8 @@ import requests
 import urllib3
 
 from ngc_cli.errors import IntegrityError, ServerError
-from ngc_cli.http.auth import Authenticator
 from ngc_cli.http.redact import redact_url
-from ngc_cli.http.session import Http
+from ngc_cli.http.session import Authenticator, Http
 from ngc_cli.http.status import error_from_transport
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 from ngc_cli.errors import IntegrityError, NotAuthenticated, NotFound, ServerError
 from ngc_cli.http.ranges import RangeBody, open_range, read_body
 from ngc_cli.http.redact import redact_url
-from ngc_cli.http.session import Http, origin
+from ngc_cli.http.session import Http
 from ngc_cli.oci import manifest
 from ngc_cli.oci.challenge import RegistryAuth, RegistryLogin
 from ngc_cli.oci.descriptor import (
@@ -27,6 +27,7 @@ from ngc_cli.oci.descriptor import (
     is_digest,
 )
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
+from ngc_cli.urls import keeps_tls, origin
 
 if TYPE_CHECKING:
     import requests
@@ -267,7 +268,7 @@ class Repository:
         if not given and not otherwise:
             raise ServerError(f"{self.registry.host} does not say where to send the blob")
         location = urljoin(response.url, given) if given else otherwise
-        if origin(self.registry.url)[0] == "https" and origin(location)[0] != "https":
+        if not keeps_tls(self.registry.url, location):
             raise ServerError(f"{self.registry.host} wants the blob without TLS, at {redact_url(location)}")
         return location
 

@@ -12,7 +12,7 @@ import pytest
 import ngc_cli
 
 ROOT = Path(ngc_cli.__file__).parent
-LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles", "files", "urls"})
+LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles", "files", "urls", "basic_auth"})
 MAY_IMPORT = {
     "errors": set(),
     "refs": {"errors"},
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "roles": {"errors"},
     "files": set(),
     "urls": set(),
+    "basic_auth": set(),
     "http": LEAVES,
     "config": LEAVES,
     "api": LEAVES | {"http"},

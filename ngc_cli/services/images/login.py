@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import LocalFileError, NgcError, UsageError
 from ngc_cli.files import write_atomically
 from ngc_cli.http.redact import redact_text
-from ngc_cli.oci.challenge import USERNAME
 
 HELPER: Final = "ngc"
 HELPER_PROGRAM: Final = f"docker-credential-{HELPER}"
