@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ngc_cli.config.variables import HOME_VARIABLE
 from ngc_cli.errors import ConfigError, LocalFileError
 from ngc_cli.files import write_atomically
 
@@ -51,7 +52,7 @@ class ConfigFile:
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
     """Where the config file is or would be; None for a user without a home folder."""
-    home = environ.get("NGC_CLI_HOME") or environ.get("HOME") or environ.get("USERPROFILE") or _home_of_user()
+    home = environ.get(HOME_VARIABLE) or environ.get("HOME") or environ.get("USERPROFILE") or _home_of_user()
     return Path(home, ".ngc", "config") if home else None
 
 

@@ -53,10 +53,20 @@ class NgcCredentials:
     """
 
     def __init__(
-        self, http: Http, key: str, *, api_url: str, auth_url: str, org: str = "", team: str = ""
+        self,
+        http: Http,
+        key: str,
+        *,
+        api_url: str,
+        auth_url: str,
+        search_url: str = "",
+        org: str = "",
+        team: str = "",
     ) -> None:
         self.key = key
         self.api_url = api_url
+        self.search_url = search_url or api_url
+        self.origins = {origin(api_url), origin(self.search_url)}
         self._http = http
         self._auth_url = auth_url
         self._context = {"nv-ngc-org": org, "nv-ngc-team": team if org else ""}
@@ -120,15 +130,15 @@ class NgcCredentials:
 
 
 class NgcAuth:
-    """Credentials for one scope, given out only to the origin of the API."""
+    """Credentials for one scope, given out only to the origins of the API and its search."""
 
     def __init__(self, credentials: NgcCredentials, scope: Scope) -> None:
         self._credentials = credentials
         self._scope = scope
 
     def headers(self, url: str) -> Mapping[str, str]:
-        """Authorization and context headers when the URL lies at the API's origin."""
-        if self._credentials.is_guest or origin(url) != origin(self._credentials.api_url):
+        """Authorization and context headers when the URL lies at one of the API's origins."""
+        if self._credentials.is_guest or origin(url) not in self._credentials.origins:
             return {}
         require_safe_for_secrets(url)
         bearer = self._credentials.bearer(self._scope)

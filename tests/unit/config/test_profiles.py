@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ngc_cli.cli.globals import GlobalFlags
-from ngc_cli.config.profiles import Settings, default_concurrency, may_ask, resolve
+from ngc_cli.config.profiles import Settings, resolve
 from ngc_cli.config.store import ConfigFile, save
+from ngc_cli.config.values import default_concurrency
+from ngc_cli.config.variables import may_ask
 from ngc_cli.errors import ConfigError, UsageError
 
 KEY = "canary-key-of-the-file"
