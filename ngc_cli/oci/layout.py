@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
 from ngc_cli.files import write_atomically
 from ngc_cli.oci import manifest
@@ -31,23 +32,27 @@ _TRUSTED_FROM_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Section:
-    """Where content lies on this machine: ``size_bytes`` from ``start`` in a file."""
+    """Where content lies on this machine: some bytes of a file."""
 
     path: Path
-    start: int
-    size_bytes: int
+    byte_range: ByteRange
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it is."""
+        return self.byte_range.size_bytes
 
     def read(self) -> bytes:
         """All of it; raises LocalFileError."""
         with open_file(self.path) as file:
-            file.seek(self.start)
+            file.seek(self.byte_range.start)
             return file.read(self.size_bytes)
 
     def holds(self, descriptor: Descriptor) -> bool:
         """Whether this is the content of the descriptor, by size and digest."""
         hashed, left = new_hash(descriptor.digest), self.size_bytes
         with open_file(self.path) as file:
-            file.seek(self.start)
+            file.seek(self.byte_range.start)
             while block := file.read(min(left, _BLOCK_BYTES)):
                 hashed.update(block)
                 left -= len(block)
@@ -118,7 +123,7 @@ class Layout:
         path = self.blob_path(descriptor.digest)
         if not path.is_file() or path.stat().st_size != descriptor.size_bytes:
             return False
-        section = Section(path, 0, descriptor.size_bytes)
+        section = Section(path, ByteRange(0, descriptor.size_bytes))
         return descriptor.size_bytes > _TRUSTED_FROM_BYTES or section.holds(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Section:
@@ -130,7 +135,7 @@ class Layout:
             raise IntegrityError(
                 f"'{path}' has {path.stat().st_size} bytes, not the promised {descriptor.size_bytes}"
             )
-        return Section(path, 0, descriptor.size_bytes)
+        return Section(path, ByteRange(0, descriptor.size_bytes))
 
     def add(self, content: bytes, digest: str) -> None:
         """Keep a manifest or config under its digest; raises IntegrityError when that is not the content's."""
