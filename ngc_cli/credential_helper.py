@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ngc_cli import __version__
+from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import ConfigError, NgcError
 
 if TYPE_CHECKING:
     from ngc_cli.config.profiles import Settings
 
-USERNAME = "$oauthtoken"
 # Callers compare these texts: after the first they go on anonymously, after any other they give up.
 _NOT_FOUND = "credentials not found in native keychain"
 _NO_SERVER = "no credentials server URL"

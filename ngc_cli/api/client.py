@@ -40,6 +40,7 @@ class ApiClient:
         self.http = http
         self.credentials = credentials
         self.base_url = credentials.api_url.rstrip("/")
+        self.search_url = credentials.search_url.rstrip("/")
 
     def call(
         self,
@@ -53,14 +54,15 @@ class ApiClient:
         expect: Collection[int] = (),
         retry: bool | None = None,
         timeout_s: float | None = None,
+        base_url: str = "",
     ) -> dict[str, Any]:
-        """The JSON object of the answer; an empty body is an empty object.
+        """The JSON object of the answer; an empty body is an empty object. ``base_url`` is that of the API if empty.
 
         Raises the NgcError of the status, and ServerError when the body is not a JSON object.
         """
         response = self.http.send(
             method,
-            self.base_url + path,
+            (base_url or self.base_url) + path,
             params=params,
             json=body,
             headers={"Content-Type": "application/json", "Accept": "application/json", **(headers or {})},

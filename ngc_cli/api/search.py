@@ -78,7 +78,14 @@ def _search_in(
             "query": f"resourceId:{pattern or '*'}",
             "queryFields": ["name", "displayName", "description", "all"],
         }
-        answer = client.call("GET", path, params={"q": json.dumps(query)}, scope=scope, expect=(403, 404))
+        answer = client.call(
+            "GET",
+            path,
+            params={"q": json.dumps(query)},
+            scope=scope,
+            expect=(403, 404),
+            base_url=client.search_url,
+        )
         yield from search_hits(answer, search_type)
         page += 1
         if page >= int(answer.get("resultPageTotal") or 0):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ngc_cli.cli.globals import FORMATS
 from ngc_cli.cli.groups import LazyGroup, Verbs, not_supported
+from ngc_cli.config.variables import FORMATS
 
 verbs = Verbs("NGC Registry CLI: models, model-scripts and container images of an NGC registry.")
 verbs.module("config", "ngc_cli.cli.config", "Set, show and switch the configuration.")

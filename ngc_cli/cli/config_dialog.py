@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ngc_cli.cli.globals import FORMATS
 from ngc_cli.cli.prompts import Questions
 from ngc_cli.cli.runtime import Runtime
-from ngc_cli.config.profiles import ENVIRONMENT, NO_ORG, NO_TEAM, USER_SETTINGS, parse_name
+from ngc_cli.config.profiles import ENVIRONMENT, NO_ORG, NO_TEAM, USER_SETTINGS
 from ngc_cli.config.secrets import Secret, check_key
+from ngc_cli.config.values import parse_name
+from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import ConfigError, UsageError
 from ngc_cli.http.redact import register_secret
 from ngc_cli.records import Org
@@ -130,7 +131,7 @@ class Dialog:
 
     def _is_bound_elsewhere(self) -> bool:
         """Whether the profile has a key for other addresses than those in effect."""
-        return has_key(self._stored) and self._settings.own_addresses != self._settings.addresses
+        return has_key(self._stored) and self._settings.own_addresses[:3] != self._settings.addresses[:3]
 
     def _take_addresses(self, plan: Plan) -> None:
         """A key is stored with the addresses it is for; an address without a key may not take an old key along."""

@@ -10,9 +10,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import UsageError
 
-FORMATS = ("ascii", "csv", "json")
 _DASHES = str.maketrans({"\u2013": "-", "\u2014": "--", "\u2212": "-"})
 
 

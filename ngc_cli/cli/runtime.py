@@ -12,6 +12,7 @@ import typer
 
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive
+from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import (
     ConfigError,
     NgcError,
@@ -69,7 +70,7 @@ class Runtime:
     def format_type(self) -> str:
         """The output format; known even when the configuration cannot be read."""
         chosen = self.flags.format_type or os.environ.get("NGC_CLI_FORMAT_TYPE", "")
-        if chosen in ("ascii", "csv", "json"):
+        if chosen in FORMATS:
             return chosen
         from ngc_cli.config.profiles import resolve
 
@@ -104,7 +105,9 @@ class Runtime:
         from ngc_cli.api.client import ApiClient
         from ngc_cli.http.auth import NgcCredentials
 
-        addresses = {"api_url": self.settings.api_url, "auth_url": self.settings.auth_url}
+        settings = self.settings
+        addresses = {"api_url": settings.api_url, "auth_url": settings.auth_url}
+        addresses["search_url"] = settings.search_url
         return ApiClient(self.http, NgcCredentials(self.http, key, org=org, team=team, **addresses))
 
     def people_of(self, key: str) -> OrgApi:
@@ -233,7 +236,7 @@ class Runtime:
     @property
     def interactive(self) -> bool:
         """Whether a person can be asked."""
-        from ngc_cli.config.profiles import may_ask
+        from ngc_cli.config.variables import may_ask
 
         return may_ask(os.environ) and is_interactive()
 
@@ -255,14 +258,15 @@ class Runtime:
         silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
         return progress(silent=silent, bar=sys.stderr.isatty(), ascii_bar=style == "ASCII")
 
-    def limits(self, threads: int | None, limit_rate: str | None) -> TransferLimits:
+    def limits(self, threads: int | None, limit_rate: str | None, *, upload: bool = False) -> TransferLimits:
         """How hard a transfer may work, by options and configuration."""
         from ngc_cli.services.transfers import TransferLimits
         from ngc_cli.units import parse_size
 
         settings = self.settings
         rate = parse_size(limit_rate) if limit_rate else 0
-        return TransferLimits(threads or settings.concurrency, rate, settings.download_retries)
+        retries = settings.upload_retries if upload else settings.download_retries
+        return TransferLimits(threads or settings.concurrency, rate, retries)
 
     def state_folder(self) -> Path | None:
         """Where uploads remember how far they are; None where nothing can be written."""

@@ -5,26 +5,35 @@ Sources: contract/cli-surface.md section 1.2, contract/auth-org-team-user.md sec
 
 from __future__ import annotations
 
-import math
-import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret, check_key
 from ngc_cli.config.store import ConfigFile, UnreadableConfig, check_profile_name, config_path, load
+from ngc_cli.config.values import (
+    default_concurrency,
+    one_of,
+    parse_attempts,
+    parse_existing_path,
+    parse_name,
+    parse_progress_style,
+    parse_retries,
+    parse_seconds,
+    parse_workers,
+)
+from ngc_cli.config.variables import CA_VARIABLES, DEPRECATED, FORMATS, PROFILE, SETTINGS
 from ngc_cli.errors import ConfigError, NgcError, UsageError
+from ngc_cli.urls import origin, parse_service_url
 
 FLAG: Final = "global argument"
 ENVIRONMENT: Final = "environment variable"
 USER_SETTINGS: Final = "user settings"
 DEFAULT: Final = "default value"
 
-FORMATS: Final = ("ascii", "csv", "json")
 NO_ORG: Final = "no-org"
 NO_TEAM: Final = "no-team"
 IN_KEYRING: Final = "keyring"
@@ -36,14 +45,6 @@ _SERVICES = {  # gateway: authentication host, container registry (contract/auth
     "https://api.canary.ngc.nvidia.com": ("https://authn.nvidia.com", "https://canary.nvcr.io"),
     "https://api.stg.ngc.nvidia.com": ("https://stg.authn.nvidia.com", "https://stg.nvcr.io"),
 }
-_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]+")
-_DEPRECATED = {
-    "NGC_APP_KEY": "NGC_CLI_API_KEY",
-    "NGC_CONTEXT_ORG": "NGC_CLI_ORG",
-    "NGC_CLI_URL": "NGC_CLI_API_URL",
-}
-_PORTS = {"https": 443, "http": 80}
-_CA_VARIABLES = ("NGC_CLI_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 Value = TypeVar("Value")
 
@@ -98,6 +99,21 @@ class Candidate:
         return self.value.masked() if isinstance(self.value, Secret) else self.value
 
 
+class Addresses(NamedTuple):
+    """Where the services of NGC are, as URLs: everything that may get the API key."""
+
+    api: str
+    auth: str
+    registry: str
+    search: str
+
+    def withheld_from(self, own: Addresses) -> tuple[str, str, str] | None:
+        """Service, address and own address where these are other origins than a key's ``own``; None if none is."""
+        names = ("API", "authentication", "container registry", "search")
+        other = [item for item in zip(names, self, own, strict=True) if origin(item[1]) != origin(item[2])]
+        return other[-1] if other else None
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is in effect; URLs without a trailing slash, times in seconds, ``retries`` after the first try.
@@ -118,7 +134,7 @@ class Settings:
     auth_url: str
     registry_url: str
     search_url: str
-    own_addresses: tuple[str, str, str]
+    own_addresses: Addresses
     ca_bundle: str
     timeout_s: float
     retries: int
@@ -131,9 +147,9 @@ class Settings:
     warnings: tuple[str, ...]
 
     @property
-    def addresses(self) -> tuple[str, str, str]:
-        """API, authentication host and container registry in effect."""
-        return self.api_url, self.auth_url, self.registry_url
+    def addresses(self) -> Addresses:
+        """The addresses in effect."""
+        return Addresses(self.api_url, self.auth_url, self.registry_url, self.search_url)
 
     @property
     def registry_host(self) -> str:
@@ -151,36 +167,6 @@ class Settings:
         return f"{first.source} {first.name}".strip()
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """Where a value can come from: option, variables by rank, key of the profile."""
-
-    flag: str = ""
-    variables: tuple[str, ...] = ()
-    key: str = ""
-
-
-_SETTINGS = {
-    "api_key": _Setting(variables=("NGC_CLI_API_KEY", "NGC_API_KEY", "NGC_APP_KEY")),
-    "format_type": _Setting("--format_type", ("NGC_CLI_FORMAT_TYPE",), "format_type"),
-    "org": _Setting("--org", ("NGC_CLI_ORG", "NGC_CONTEXT_ORG"), "org"),
-    "team": _Setting("--team", ("NGC_CLI_TEAM",), "team"),
-    "api_url": _Setting("--api-url", ("NGC_CLI_API_URL", "NGC_CLI_URL"), "api_url"),
-    "auth_url": _Setting("", ("NGC_CLI_AUTH_URL",), "auth_url"),
-    "registry_url": _Setting("", ("NGC_CLI_REGISTRY_SERVICE_URL",), "registry_host"),
-    "search_url": _Setting("", ("NGC_CLI_SEARCH_SERVICE_URL",)),
-    "ca_bundle": _Setting("--ca-bundle", _CA_VARIABLES, "ca_bundle"),
-    "timeout_s": _Setting("--timeout", ("NGC_CLI_TRANSFER_TIMEOUT",)),
-    "attempts": _Setting(variables=("NGC_MAX_REQUEST_ATTEMPTS",)),
-    "retries": _Setting("--retries"),
-    "download_retries": _Setting("--retries", ("NGC_CLI_DOWNLOAD_RETRIES",)),
-    "upload_retries": _Setting("--retries", ("NGC_CLI_UPLOAD_RETRIES",)),
-    "concurrency": _Setting("", ("NGC_CLI_MAX_CONCURRENCY",)),
-    "progress_style": _Setting("", ("NGC_CLI_PROGRESS_BAR_STYLE",)),
-    "exit_codes": _Setting("", ("NGC_CLI_EXIT_CODES",)),
-}
-
-
 def resolve(flags: Flags, environ: Mapping[str, str], *, may_create: bool = False) -> Settings:
     """The settings of one command; ``may_create`` allows a profile that does not exist yet.
 
@@ -193,41 +179,6 @@ def resolve(flags: Flags, environ: Mapping[str, str], *, may_create: bool = Fals
 def selected_profile(flags: Flags, environ: Mapping[str, str]) -> str:
     """The profile that ``resolve`` would use; its values need not be valid."""
     return _Resolution(flags, environ, may_create=False).profile
-
-
-def may_ask(environ: Mapping[str, str]) -> bool:
-    """Whether the environment allows questions; known even when the configuration cannot be read."""
-    return environ.get("NGC_CLI_NONINTERACTIVE", "0").lower() in ("", "0", "false", "no")
-
-
-def default_concurrency() -> int:
-    """Transfer workers: two per core that this process may use, within 4 and 20."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(2 * cores, 4), 20)
-
-
-def parse_url(text: str) -> str:
-    """A service address, ``https://`` when it has no scheme; raises ValueError saying what is wrong with it."""
-    parts = urlsplit(text if "://" in text else f"https://{text}")
-    host, port = parts.hostname or "", parts.port
-    if (
-        parts.scheme not in _PORTS
-        or not _NAME.fullmatch(host.replace(":", ""))
-        or parts.query
-        or parts.fragment
-    ):
-        raise ValueError("is not an address like https://host[:port]")
-    if "@" in parts.netloc:
-        raise ValueError("holds a user name; a key belongs into 'ngc config set'")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ValueError("uses http, which is allowed for this machine only; use https")
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{shown}{suffix}{parts.path.rstrip('/')}"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
 class _Resolution:
@@ -245,37 +196,35 @@ class _Resolution:
 
     def settings(self) -> Settings:
         """Everything that is in effect."""
-        for name in _SETTINGS:
+        for name in SETTINGS:
             self.candidates[name] = self._offers(name)
         org, team = self._context()
-        api_url, auth_url, registry_url = self._addresses()
-        api_key = self._api_key(
-            {"API": api_url, "authentication": auth_url, "container registry": registry_url}
-        )
-        attempts = self._value("attempts", _attempts, 5)
-        retries = self._value("retries", _count, attempts - 1)
-        self._value("exit_codes", _one_of("compat"), "")  # main reads it; here a typing error is found
+        addresses = self._addresses()
+        api_key = self._api_key(addresses)
+        attempts = self._value("attempts", parse_attempts, 5)
+        retries = self._value("retries", parse_retries, attempts - 1)
+        self._value("exit_codes", one_of("compat"), "")  # main reads it; here a typing error is found
         return Settings(
             profile=self.profile,
             api_key=api_key,
             key_name=self._of_own_key("key_name"),
             key_id=self._of_own_key("key_id"),
-            format_type=self._value("format_type", _one_of(*FORMATS), "ascii"),
+            format_type=self._value("format_type", one_of(*FORMATS), "ascii"),
             org=org,
             org_display_name=self.values.get("org_display_name", "") if org == self.values.get("org") else "",
             team=team,
-            api_url=api_url,
-            auth_url=auth_url,
-            registry_url=registry_url,
-            search_url=self._value("search_url", parse_url, api_url),
+            api_url=addresses.api,
+            auth_url=addresses.auth,
+            registry_url=addresses.registry,
+            search_url=addresses.search,
             own_addresses=self.own_addresses,
-            ca_bundle=self._value("ca_bundle", _existing_path, ""),
-            timeout_s=self._value("timeout_s", _seconds, 30.0),
+            ca_bundle=self._value("ca_bundle", parse_existing_path, ""),
+            timeout_s=self._value("timeout_s", parse_seconds, 30.0),
             retries=retries,
-            download_retries=self._value("download_retries", _count, retries),
-            upload_retries=self._value("upload_retries", _count, retries),
-            concurrency=self._value("concurrency", _workers, default_concurrency()),
-            progress_style=self._value("progress_style", _progress_style, "DEFAULT"),
+            download_retries=self._value("download_retries", parse_retries, retries),
+            upload_retries=self._value("upload_retries", parse_retries, retries),
+            concurrency=self._value("concurrency", parse_workers, default_concurrency()),
+            progress_style=self._value("progress_style", parse_progress_style, "DEFAULT"),
             config_path=self.path,
             candidates=self.candidates,
             warnings=tuple(self.warnings),
@@ -292,7 +241,7 @@ class _Resolution:
         return config
 
     def _choose_profile(self, may_create: bool) -> str:
-        offers = self._given("--profile", self.flags.profile, ("NGC_CLI_PROFILE",))
+        offers = self._given(PROFILE.flag, self.flags.profile, PROFILE.variables)
         offers.append(Candidate(self.config.active, USER_SETTINGS, str(self.path or "")))
         self.candidates["profile"] = tuple(offers)
         name = offers[0].text
@@ -309,19 +258,19 @@ class _Resolution:
             text = self.environ.get(variable, "").strip()
             if text:
                 offers.append(Candidate(text, ENVIRONMENT, variable))
-            elif variable in _CA_VARIABLES and variable in self.environ:
+            elif variable in CA_VARIABLES and variable in self.environ:
                 raise UsageError(
                     f"{variable} is set but empty, which could be taken for switching off certificate checks",
                     hint=f"Unset {variable}, or let it name a file.",
                 )
         first = offers[0].name if offers else ""
-        if first in _DEPRECATED:
-            self.warnings.append(f"{first} is an old name; use {_DEPRECATED[first]}")
+        if first in DEPRECATED:
+            self.warnings.append(f"{first} is an old name; use {DEPRECATED[first]}")
         return offers
 
     def _offers(self, name: str) -> tuple[Candidate, ...]:
         """Every value on offer for a setting, the one in effect first."""
-        setting = _SETTINGS[name]
+        setting = SETTINGS[name]
         given: str | None = getattr(self.flags, setting.flag.strip("-").replace("-", "_"), None)
         offers = self._given(setting.flag, given, setting.variables)
         if setting.key in self.values and setting.key:
@@ -361,46 +310,44 @@ class _Resolution:
             team = ""
         return org, team
 
-    def _addresses(self) -> tuple[str, str, str]:
-        """API, authentication and container registry; those of the profile belong to the API of the profile."""
-        api_url = self._value("api_url", parse_url, DEFAULT_API_URL)
+    def _addresses(self) -> Addresses:
+        """The addresses in effect; those of the profile belong to the API of the profile."""
+        api_url = self._value("api_url", parse_service_url, DEFAULT_API_URL)
         if api_url != self.own_addresses[0]:
             for name in ("auth_url", "registry_url"):
                 self.candidates[name] = tuple(
                     offer for offer in self.candidates[name] if offer.source != USER_SETTINGS
                 )
         auth_url, registry_url = services_of(api_url)
-        return (
+        return Addresses(
             api_url,
-            self._value("auth_url", parse_url, auth_url),
-            self._value("registry_url", parse_url, registry_url),
+            self._value("auth_url", parse_service_url, auth_url),
+            self._value("registry_url", parse_service_url, registry_url),
+            self._value("search_url", parse_service_url, api_url),
         )
 
     @cached_property
-    def own_addresses(self) -> tuple[str, str, str]:
-        """The three addresses that the profile's key was stored for."""
+    def own_addresses(self) -> Addresses:
+        """The addresses that the profile's key was stored for; the search is at the API."""
 
         def own(key: str, default: str) -> str:
             offer = Candidate(self.values.get(key, default), USER_SETTINGS, self._in_profile(key))
             try:
-                return parse_url(offer.text)
+                return parse_service_url(offer.text)
             except ValueError as error:
                 raise _bad_value(offer, str(error)) from error
 
         api_url = own("api_url", DEFAULT_API_URL)
         auth_url, registry_url = services_of(api_url)
-        return api_url, own("auth_url", auth_url), own("registry_host", registry_url)
+        return Addresses(api_url, own("auth_url", auth_url), own("registry_host", registry_url), api_url)
 
-    def _api_key(self, addresses: Mapping[str, str]) -> Secret | None:
+    def _api_key(self, addresses: Addresses) -> Secret | None:
         """The key in effect. One from the profile goes to the addresses of the profile and nowhere else."""
         offers = [_key(offer.text, offer.source, offer.name) for offer in self.candidates["api_key"]]
         _check_same_key(offers)
         stored = self._stored_key()
-        withheld = None
         if stored is not None:
-            for (service, url), own_url in zip(addresses.items(), self.own_addresses, strict=True):
-                if _origin(url) != _origin(own_url):
-                    withheld = (service, url, own_url)
+            withheld = addresses.withheld_from(self.own_addresses)
             if withheld is None or offers:
                 offers.append(stored)
             else:
@@ -480,11 +427,6 @@ def services_of(api_url: str) -> tuple[str, str]:
     return _SERVICES.get(api_url, (api_url, f"{parts.scheme}://{parts.netloc}"))
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port
-
-
 def _check_same_key(offers: list[Candidate]) -> None:
     """The two current names of the key must agree: silently taking one of two keys costs hours."""
     keys = [offer for offer in offers if offer.name in ("NGC_CLI_API_KEY", "NGC_API_KEY")]
@@ -501,57 +443,3 @@ def _bad_value(offer: Candidate, why: str) -> NgcError:
     if offer.source != USER_SETTINGS:
         return UsageError(message)
     return ConfigError(message, hint=f"Remove it: ngc config unset {offer.name.partition(' ')[0]}")
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"is not one of: {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def parse_name(text: str) -> str:
-    """The name of an org or team; raises ValueError saying what is wrong with it."""
-    if not _NAME.fullmatch(text):
-        raise ValueError("is not a name: it is empty or has blanks, '/' or ':'")
-    return text
-
-
-def _existing_path(text: str) -> str:
-    if not text or not Path(text).exists():
-        raise ValueError("does not exist")
-    return text
-
-
-def _number(text: str, lowest: int, highest: int) -> int:
-    if not text.isdecimal() or not lowest <= int(text) <= highest:
-        raise ValueError(f"is not a whole number from {lowest} to {highest}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _number(text, 0, 100)
-
-
-def _attempts(text: str) -> int:
-    return min(max(_number(text, 0, 1000), 1), 5)  # the official client clamps as well
-
-
-def _workers(text: str) -> int:
-    return _number(text, 1, 256)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError("is not a number of seconds above 0")
-    return value
-
-
-def _progress_style(text: str) -> str:
-    return _one_of("DEFAULT", "ASCII", "NONE")(text.upper())

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ngc_cli.config.variables import HOME_VARIABLE
 from ngc_cli.errors import ConfigError, LocalFileError
+from ngc_cli.files import write_atomically
 
 DEFAULT_PROFILE = "default"
 _CURRENT = "CURRENT"
@@ -50,7 +52,7 @@ class ConfigFile:
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
     """Where the config file is or would be; None for a user without a home folder."""
-    home = environ.get("NGC_CLI_HOME") or environ.get("HOME") or environ.get("USERPROFILE") or _home_of_user()
+    home = environ.get(HOME_VARIABLE) or environ.get("HOME") or environ.get("USERPROFILE") or _home_of_user()
     return Path(home, ".ngc", "config") if home else None
 
 
@@ -100,26 +102,11 @@ def save(path: Path, config: ConfigFile) -> None:
 
     No earlier version is kept: it could hold a key that was replaced.
     """
-    import tempfile
-
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
             path.parent.chmod(0o700)
-        target = Path(os.path.realpath(path))
-        handle, name = tempfile.mkstemp(prefix=".config.", suffix=".tmp", dir=target.parent)
-        temporary = Path(name)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                temporary.chmod(0o600)
-                file.write(_text(config))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink()
-            raise
-        _sync_folder(target.parent)
+        write_atomically(Path(os.path.realpath(path)), _text(config), sync=True)  # a link to it stays a link
     except OSError as error:
         raise LocalFileError(
             f"{path} cannot be written: {error.strerror}",
@@ -225,14 +212,3 @@ def _text(config: ConfigFile) -> str:
     target.seek(0, io.SEEK_END)
     parser.write(target)
     return target.getvalue()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where folders can be synced."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from typing import Any
 from ngc_cli.diagnostics.machine import HIDDEN
 from ngc_cli.diagnostics.redaction import Redactor
 from ngc_cli.errors import LocalFileError
+from ngc_cli.files import replacing
 
 
 class Bundle:
@@ -32,14 +32,13 @@ class Bundle:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log_lines: list[str] = []
+        self._opened = ExitStack()
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+            self._file = self._opened.enter_context(replacing(path, sync=True))
         except OSError as error:
             raise LocalFileError(
                 f"{path} cannot be written: {error.strerror}", hint="Name a file in a folder that exists."
             ) from error
-        os.close(handle)
-        self._temporary = Path(name)
         self._handler = _Keep(self.log_lines)
         self._logger = logging.getLogger("ngc_cli")
         self._level = self._logger.level
@@ -54,10 +53,15 @@ class Bundle:
     ) -> None:
         self._logger.removeHandler(self._handler)
         self._logger.setLevel(self._level)
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._opened.__exit__(kind, error, trace)
+        except OSError as failed:
+            if failed is error:
+                raise
+            raise self._unwritable(failed) from failed
 
     def write(self, about: Mapping[str, Any], report: Any, text: str, redactor: Redactor) -> None:
-        """Finish the file; ``about`` opens the manifest, report and text are the two forms of the findings."""
+        """Fill the file, which has its name when the block ends; ``about`` opens the manifest, report and text are the two forms of the findings."""
         files = {
             "report.txt": redactor.text(text, "report.txt"),
             "report.json": json.dumps(redactor.value(report, "report.json"), indent=4, sort_keys=True) + "\n",
@@ -71,15 +75,14 @@ class Bundle:
         }
         files["manifest.json"] = json.dumps(manifest, indent=4) + "\n"
         try:
-            with self._temporary.open("wb") as target:
-                with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-                    for name in sorted(files):
-                        archive.writestr(name, files[name])
-                target.flush()
-                os.fsync(target.fileno())
-            self._temporary.replace(self.path)
+            with zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name in sorted(files):
+                    archive.writestr(name, files[name])
         except OSError as error:
-            raise LocalFileError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> LocalFileError:
+        return LocalFileError(f"{self.path} cannot be written: {error.strerror}")
 
 
 class _Keep(logging.Handler):

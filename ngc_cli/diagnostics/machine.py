@@ -14,42 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ngc_cli.config import variables as table
+
 DIRECTORY_LIMIT_S = 2.0
 
-_SHOWN_VARIABLES = frozenset(
-    [
-        "NGC_CLI_API_URL",
-        "NGC_CLI_AUTH_URL",
-        "NGC_CLI_CA_BUNDLE",
-        "NGC_CLI_CATALOG_URL",
-        "NGC_CLI_DOWNLOAD_RETRIES",
-        "NGC_CLI_EMAIL",
-        "NGC_CLI_ENSURE_ASCII",
-        "NGC_CLI_EXIT_CODES",
-        "NGC_CLI_FORMAT_TYPE",
-        "NGC_CLI_HOME",
-        "NGC_CLI_MAX_CONCURRENCY",
-        "NGC_CLI_NONINTERACTIVE",
-        "NGC_CLI_ORG",
-        "NGC_CLI_PROFILE",
-        "NGC_CLI_PROGRESS_BAR_STYLE",
-        "NGC_CLI_PROGRESS_UPDATE_FREQUENCY",
-        "NGC_CLI_REGISTRY_LIST_ORDER",
-        "NGC_CLI_REGISTRY_SERVICE_URL",
-        "NGC_CLI_SEARCH_SERVICE_URL",
-        "NGC_CLI_TEAM",
-        "NGC_CLI_TRANSFER_CHUNK_SIZE",
-        "NGC_CLI_TRANSFER_TIMEOUT",
-        "NGC_CLI_TRUST_ENV_DISABLE",
-        "NGC_CLI_UPLOAD_RETRIES",
-        "NGC_CLI_URL",
-        "NGC_CONTEXT_ORG",
-        "NGC_MAX_REQUEST_ATTEMPTS",
-    ]
-)
-_NETWORK_VARIABLES = frozenset(
-    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
-)
 HIDDEN = "set, value hidden"
 
 
@@ -232,12 +200,13 @@ def _mode(path: Path) -> str | None:
 
 
 def variables(environ: Mapping[str, str]) -> list[Variable]:
-    """The variables that are set and that ngc obeys, by name. Values that may be secrets are hidden.
+    """The variables that are set and that ngc obeys, by name. API keys are hidden.
 
     The login in the address of a proxy is left to the redactor.
     """
+    obeyed, secret = table.variables(), table.SETTINGS["api_key"].variables
     return [
-        Variable(name, HIDDEN if name.startswith("NGC_") and name not in _SHOWN_VARIABLES else value)
+        Variable(name, HIDDEN if name in secret else value)
         for name, value in sorted(environ.items())
-        if name.startswith("NGC_") or name.upper() in _NETWORK_VARIABLES
+        if name in obeyed or name.upper() in table.PROXY_VARIABLES
     ]

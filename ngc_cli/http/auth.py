@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import json
 import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from ngc_cli import basic_auth
 from ngc_cli.errors import ConfigError, NotAuthenticated, ServerError
 from ngc_cli.http.redact import redact_url, register_secret
+from ngc_cli.urls import may_carry_secret, origin
 
 if TYPE_CHECKING:
     import requests
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
 _RENEW_MARGIN_S = 300.0
 _JWT_PART = re.compile(r"[A-Za-z0-9_-]+=*")
-
-
-class Authenticator(Protocol):
-    """Adds credentials to requests and renews them."""
-
-    def headers(self, url: str) -> Mapping[str, str]:
-        """Headers to add for this URL; empty for a foreign origin."""
-
-    def renew(self, response: requests.Response) -> bool:
-        """After a 401: get fresh credentials; True when the request is worth repeating once."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +53,20 @@ class NgcCredentials:
     """
 
     def __init__(
-        self, http: Http, key: str, *, api_url: str, auth_url: str, org: str = "", team: str = ""
+        self,
+        http: Http,
+        key: str,
+        *,
+        api_url: str,
+        auth_url: str,
+        search_url: str = "",
+        org: str = "",
+        team: str = "",
     ) -> None:
         self.key = key
         self.api_url = api_url
+        self.search_url = search_url or api_url
+        self.origins = {origin(api_url), origin(self.search_url)}
         self._http = http
         self._auth_url = auth_url
         self._context = {"nv-ngc-org": org, "nv-ngc-team": team if org else ""}
@@ -115,10 +116,8 @@ class NgcCredentials:
             scopes.append(f"group/ngc:{scope.org}/{scope.team}")
         query = "".join(f"&scope={quote(item, safe='/:')}" for item in scopes)
         url = f"{self._auth_url.rstrip('/')}/token?service=ngc{query or '&'}"
-        basic = base64.b64encode(f"$oauthtoken:{self.key}".encode()).decode()
-        with self._http.send(
-            "GET", url, headers={"Authorization": f"Basic {basic}"}, follow=False
-        ) as response:
+        headers = {"Authorization": basic_auth.authorization(self.key)}
+        with self._http.send("GET", url, headers=headers, follow=False) as response:
             try:
                 answer = json.loads(response.raw.read(1 << 20, decode_content=True))
                 value, lifetime_s = str(answer["token"]), float(answer.get("expires_in", 0))
@@ -131,17 +130,15 @@ class NgcCredentials:
 
 
 class NgcAuth:
-    """Credentials for one scope, given out only to the origin of the API."""
+    """Credentials for one scope, given out only to the origins of the API and its search."""
 
     def __init__(self, credentials: NgcCredentials, scope: Scope) -> None:
         self._credentials = credentials
         self._scope = scope
 
     def headers(self, url: str) -> Mapping[str, str]:
-        """Authorization and context headers when the URL lies at the API's origin."""
-        from ngc_cli.http.session import origin
-
-        if self._credentials.is_guest or origin(url) != origin(self._credentials.api_url):
+        """Authorization and context headers when the URL lies at one of the API's origins."""
+        if self._credentials.is_guest or origin(url) not in self._credentials.origins:
             return {}
         require_safe_for_secrets(url)
         bearer = self._credentials.bearer(self._scope)
@@ -154,19 +151,10 @@ class NgcAuth:
 
 def require_safe_for_secrets(url: str) -> None:
     """Raise ConfigError for plain http to anything but this machine: a key must not travel in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+    if not may_carry_secret(url):
         raise ConfigError(
             f"an API key is not sent to {redact_url(url)} without TLS", hint="Use an https:// address."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _jwt_claims(key: str) -> dict[str, Any] | None:

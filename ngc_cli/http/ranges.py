@@ -9,10 +9,10 @@ from types import TracebackType
 import requests
 import urllib3
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, ServerError
-from ngc_cli.http.auth import Authenticator
 from ngc_cli.http.redact import redact_url
-from ngc_cli.http.session import Http
+from ngc_cli.http.session import Authenticator, Http
 from ngc_cli.http.status import error_from_transport
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -54,17 +54,13 @@ class RangeBody:
         self.close()
 
 
-def open_range(
-    http: Http, url: str, start: int, end: int, *, auth: Authenticator | None = None, etag: str = ""
-) -> RangeBody:
-    """Open bytes ``start`` to ``end`` (exclusive) of a URL with one try; the caller retries.
+def open_range(http: Http, url: str, wanted: ByteRange, *, auth: Authenticator | None = None) -> RangeBody:
+    """Open a range of the content of a URL with one try; the caller retries.
 
     A server without ranges answers 200: then ``start`` of the body is 0. Raises the NgcError of the status, and
     IntegrityError when the range answered is not the one asked for.
     """
-    headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
-    if etag:
-        headers["If-Range"] = etag
+    headers = {"Range": f"bytes={wanted}", "Accept-Encoding": "identity"}
     if auth is None:
         raw = http.get_once(url, headers)
     else:
@@ -73,13 +69,13 @@ def open_range(
         length = raw.headers.get("Content-Length", "")
         return RangeBody(raw, url, 0, int(length) if length.isdigit() else None)
     match = _CONTENT_RANGE.fullmatch(raw.headers.get("Content-Range", "").strip())
-    if match is None or int(match[1]) != start or int(match[2]) > end - 1:
+    if match is None or int(match[1]) != wanted.start or int(match[2]) >= wanted.end:
         raw.close()
         raise IntegrityError(
-            f"{redact_url(url)} answered with other bytes than the asked {start} to {end - 1}",
+            f"{redact_url(url)} answered with other bytes than the asked {wanted}",
             hint="Try again; a proxy on the way may be at fault.",
         )
-    return RangeBody(raw, url, start, None if match[3] == "*" else int(match[3]))
+    return RangeBody(raw, url, wanted.start, None if match[3] == "*" else int(match[3]))
 
 
 def read_body(response: requests.Response, limit_bytes: int) -> bytes:

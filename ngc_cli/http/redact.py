@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from ngc_cli import basic_auth
+
 MASK = "***"
 _SAFE_QUERY = frozenset(
     [
@@ -68,7 +70,7 @@ _secrets: set[str] = set()
 def register_secret(value: str) -> None:
     """Mask this value, and its base64 and URL-quoted forms, in everything ``redact_text`` sees from now on."""
     if len(value) >= 4:
-        token_user = base64.b64encode(f"$oauthtoken:{value}".encode()).decode()
+        token_user = basic_auth.encoded(value)
         plain = base64.b64encode(value.encode()).decode()
         _secrets.update(
             {value, quote(value, safe=""), plain, plain.rstrip("="), token_user, token_user.rstrip("=")}

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -20,9 +20,9 @@ from urllib3.connection import HTTPConnection
 
 from ngc_cli import __version__
 from ngc_cli.errors import NetworkError, ServerError
-from ngc_cli.http.auth import Authenticator
 from ngc_cli.http.redact import redact_headers, redact_text, redact_url
 from ngc_cli.http.status import error_from_response, error_from_transport, retry_after_s
+from ngc_cli.urls import keeps_tls, origin
 
 log = logging.getLogger("ngc_cli.http")
 
@@ -49,11 +49,14 @@ class HttpSettings:
     pool_size: int = 32
 
 
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: what must agree for credentials to be sent."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, (parts.hostname or "").lower(), port
+class Authenticator(Protocol):
+    """Adds credentials to requests and renews them."""
+
+    def headers(self, url: str) -> Mapping[str, str]:
+        """Headers to add for this URL; empty for a foreign origin."""
+
+    def renew(self, response: requests.Response) -> bool:
+        """After a 401: get fresh credentials; True when the request is worth repeating once."""
 
 
 class Http:
@@ -295,9 +298,7 @@ class _Adapter(HTTPAdapter):
 
 def _check_redirect(source: str, target: str) -> None:
     """Refuse a redirect that leaves the web or drops TLS."""
-    if urlsplit(target).scheme not in ("http", "https") or (
-        urlsplit(source).scheme == "https" and urlsplit(target).scheme != "https"
-    ):
+    if not keeps_tls(source, target):
         raise ServerError(
             f"{redact_url(source)} redirects to {redact_url(target)}, which is not safe to follow",
             hint="Check the address of the server.",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import LocalFileError, NotFound, UsageError
 from ngc_cli.oci import layout as layouts
 from ngc_cli.oci import manifest
@@ -78,7 +79,7 @@ def write_archive(
         for item in parts:
             section = content.locate(item)
             with layouts.open_file(section.path) as file:
-                file.seek(section.start)
+                file.seek(section.byte_range.start)
                 tar.addfile(_member(_blob_name(item.digest), section.size_bytes), _Counted(file, on_bytes))
 
 
@@ -238,10 +239,10 @@ class _Counted:
 
 def _import_layer(section: Section, diff_id: str, target: Layout, on_bytes: OnBytes) -> Descriptor:
     """One layer, compressed unless it is so already, under its digest in the layout."""
-    temporary = target.blob_path(diff_id).with_suffix(f".{os.getpid()}.{section.start}.tmp")
+    temporary = target.blob_path(diff_id).with_suffix(f".{os.getpid()}.{section.byte_range.start}.tmp")
     try:
         with layouts.open_file(section.path) as file, temporary.open("w+b") as out:
-            digest = _compress_layer(_Slice(file, section), diff_id, out, on_bytes)
+            digest = _compress_layer(_SectionFile(file, section), diff_id, out, on_bytes)
             size = out.tell()
             out.flush()
             os.fsync(out.fileno())
@@ -253,7 +254,7 @@ def _import_layer(section: Section, diff_id: str, target: Layout, on_bytes: OnBy
     return Descriptor(DOCKER_LAYER_GZIP, digest, size)
 
 
-def _compress_layer(source: _Slice, diff_id: str, out: BinaryIO, on_bytes: OnBytes) -> str:
+def _compress_layer(source: _SectionFile, diff_id: str, out: BinaryIO, on_bytes: OnBytes) -> str:
     """Copy a layer compressed and return the digest of what was written; checks it against its diff_id."""
     start = source.read(4)
     source.rewind()
@@ -283,7 +284,7 @@ def _compress_layer(source: _Slice, diff_id: str, out: BinaryIO, on_bytes: OnByt
     return f"sha256:{packed.hexdigest()}"
 
 
-class _Slice(io.RawIOBase):
+class _SectionFile(io.RawIOBase):
     """A section of an open file as a file of its own."""
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
@@ -293,7 +294,7 @@ class _Slice(io.RawIOBase):
 
     def rewind(self) -> None:
         """Go back to the beginning of the section."""
-        self._file.seek(self._section.start)
+        self._file.seek(self._section.byte_range.start)
         self._left = self._section.size_bytes
 
     def read(self, size: int = -1) -> bytes:
@@ -347,7 +348,9 @@ def _members(path: Path) -> dict[str, Section]:
                 elif member.islnk():
                     links[name] = posixpath.normpath(member.linkname)
                 elif member.isreg():
-                    found[name] = Section(path, member.offset_data, member.size)
+                    found[name] = Section(
+                        path, ByteRange(member.offset_data, member.offset_data + member.size)
+                    )
     except tarfile.TarError as error:
         raise InvalidContent(f"'{path}' is not a tar archive: {error}") from error
     except OSError as error:

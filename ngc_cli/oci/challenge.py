@@ -8,7 +8,6 @@ Source: RFC 9110 section 11, distribution's token specification, contract/images
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
@@ -18,17 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from ngc_cli import basic_auth
 from ngc_cli.errors import Forbidden, NgcError, NotAuthenticated, ServerError
-from ngc_cli.http.auth import is_loopback
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
-from ngc_cli.http.session import Http, origin
+from ngc_cli.http.session import Http
 from ngc_cli.units import parse_time
+from ngc_cli.urls import is_loopback, origin
 
 if TYPE_CHECKING:
     import requests
 
-USERNAME = "$oauthtoken"
 _DEFAULT_LIFETIME_S = 60.0
 _SECOND_TRY_AFTER_S = 0.5
 _ANSWER_MAX_BYTES = 1024 * 1024
@@ -173,8 +172,8 @@ class RegistryLogin:
         self.withheld_from = "" if trusted or not self._key else redact_url(realm).partition("?")[0]
         headers = {}
         if key:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{USERNAME}:{key}".encode()).decode()
-        url = token_url(challenge, scopes, USERNAME if key else "")
+            headers["Authorization"] = basic_auth.authorization(key)
+        url = token_url(challenge, scopes, basic_auth.USERNAME if key else "")
         try:
             answer = json.loads(self._ask(url, headers))
         except ValueError as error:

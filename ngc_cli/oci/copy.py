@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
 from typing import Any
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, ServerError
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import IMAGE_CONFIG_TYPES, Descriptor, InvalidContent, Platform
 from ngc_cli.oci.layout import INDEX_DEPTH_MAX, Content, Layout, Section, read_content
 from ngc_cli.oci.manifest import Index, Manifest, layers_of, unique
-from ngc_cli.oci.registry import Repository, Session
+from ngc_cli.oci.registry import Repository, UploadSession
 
-CHUNK_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024 * 1024  # a break costs no more than this, and the request for each chunk little
 _SESSION_LOST = frozenset({400, 404, 416})
 
-OpenBody = Callable[[int, int], Any]
-"""Makes a request body of bytes start to end (exclusive) of a blob."""
+OpenBody = Callable[[ByteRange], Any]
+"""Makes a request body of a range of a blob."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +130,11 @@ def push_manifests(
             repository.put_manifest(where, read_content(content, item), item.media_type)
 
 
-class Sent(Enum):
-    """How a blob got to the registry."""
-
-    PRESENT = "present"
-    MOUNTED = "mounted"
-    UPLOADED = "uploaded"
-
-
 class BlobUpload:
-    """One blob on its way to a registry; call ``attempt`` until it returns.
+    """One blob on its way to a registry, by the rules of ``transfer.upload.Upload``; it makes one part.
 
-    Small blobs go in one request, others in chunks. After a break the registry is asked how far it is; ``location``
-    is where an earlier process was, ``remember`` is told where this one is. ``offset_bytes`` is what the registry
-    is known to have.
+    Small blobs go in one request, others in chunks, one after the other. After a break the registry is asked how far
+    it is; ``location`` is where an earlier process was, ``remember`` gets where this one is, empty at the end.
     """
 
     def __init__(
@@ -151,7 +142,6 @@ class BlobUpload:
         repository: Repository,
         descriptor: Descriptor,
         section: Section,
-        open_body: OpenBody,
         *,
         mount_from: str = "",
         location: str = "",
@@ -160,31 +150,27 @@ class BlobUpload:
         self._repository = repository
         self._descriptor = descriptor
         self._section = section
-        self._open_body = open_body
         self._mount_from = mount_from
         self._location = location
         self._remember = remember
-        self._offset_before = -1
-        self.offset_bytes = 0
+        self._session: UploadSession | None = None
+        self._received_bytes = 0
+        self._received_before_bytes = -1
 
-    def has_progressed(self) -> bool:
-        """Whether the registry has more of the blob than when this was last asked."""
-        before, self._offset_before = self._offset_before, self.offset_bytes
-        return self.offset_bytes > before
+    def start(self) -> list[ByteRange]:
+        """What the registry lacks; nothing when it has the blob or takes it from the other repository."""
+        self._session = self._open()
+        if self._session is None:
+            return []
+        return [ByteRange(self._session.received_bytes, self._descriptor.size_bytes)]
 
-    def attempt(self) -> Sent:
-        """Bring the blob there; raises NetworkError or ServerError when another attempt may help."""
-        session = self._resumed()
+    def put(self, part: ByteRange, open_body: OpenBody) -> None:
+        """Bring the rest of the blob there; raises NetworkError or ServerError when another try may help."""
+        session, self._session = self._session or self._open(), None
         if session is None:
-            if self._repository.has_blob(self._descriptor):
-                return Sent.PRESENT
-            session = self._repository.start_upload(self._descriptor.digest, self._mount_from)
-            self._mount_from = ""
-            if session is None:
-                return Sent.MOUNTED
-        self._note(session)
+            return  # somebody else has pushed it, or only the answer to our last request was lost
         try:
-            self._send(session)
+            self._send(session, open_body)
         except (NetworkError, ServerError):
             raise
         except NgcError as error:
@@ -197,9 +183,29 @@ class BlobUpload:
                     hint="Pull or save the image again.",
                 ) from error
             raise ServerError(f"the registry lost the upload: {error.message}") from error
-        return Sent.UPLOADED
 
-    def _resumed(self) -> Session | None:
+    def has_progressed(self) -> bool:
+        """Whether the registry has more of the blob than when this was last asked."""
+        before, self._received_before_bytes = self._received_before_bytes, self._received_bytes
+        return self._received_bytes > before
+
+    def complete(self) -> None:
+        """Forget where the upload was: the blob is there."""
+        self._remember("")
+
+    def _open(self) -> UploadSession | None:
+        """The upload to go on with, or a new one; None when the registry needs none."""
+        session = self._resumed()
+        if session is None:
+            if self._repository.has_blob(self._descriptor):
+                return None
+            session = self._repository.start_upload(self._descriptor.digest, self._mount_from)
+            self._mount_from = ""
+        if session is not None:
+            self._note(session)
+        return session
+
+    def _resumed(self) -> UploadSession | None:
         """The upload that broke off, as the registry has it, or None when there is none any more."""
         if not self._location:
             return None
@@ -212,24 +218,22 @@ class BlobUpload:
             return None
         return session if session.received_bytes <= self._descriptor.size_bytes else None
 
-    def _send(self, session: Session) -> None:
+    def _send(self, session: UploadSession, open_body: OpenBody) -> None:
         size = self._descriptor.size_bytes
         step = max(CHUNK_BYTES, session.min_chunk_bytes)
         if not session.received_bytes and size <= step:
-            whole = partial(self._open_body, 0, size) if size else None
+            whole = partial(open_body, ByteRange(0, size)) if size else None
             self._repository.finish_upload(session, self._descriptor.digest, whole, size)
         else:
             while session.received_bytes < size:
-                start, end = session.received_bytes, min(session.received_bytes + step, size)
-                body = partial(self._open_body, start, end)
-                session = self._repository.send_chunk(session, body, start, end)
-                if session.received_bytes <= start:
+                chunk = ByteRange(session.received_bytes, min(session.received_bytes + step, size))
+                session = self._repository.send_chunk(session, partial(open_body, chunk), chunk)
+                if session.received_bytes <= chunk.start:
                     raise ServerError("the registry takes a chunk and does not keep it")
                 self._note(session)
             self._repository.finish_upload(session, self._descriptor.digest)
-        self.offset_bytes = size
 
-    def _note(self, session: Session) -> None:
+    def _note(self, session: UploadSession) -> None:
         self._location = session.location
-        self.offset_bytes = session.received_bytes
+        self._received_bytes = session.received_bytes
         self._remember(session.location)

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from ngc_cli.errors import LocalFileError, NgcError, NotFound
-from ngc_cli.http.auth import is_loopback
 from ngc_cli.http.redact import redact_text
+from ngc_cli.urls import is_loopback
 
 _CONNECT_TIMEOUT_S = 3.0
 _ANSWER_TIMEOUT_S = 60.0

@@ -8,13 +8,14 @@ Source: image-spec v1.1.1 image-layout.md, contract/images.md section 6.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
+from ngc_cli.files import write_atomically
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import OCI_INDEX, Descriptor, InvalidContent, check_content, new_hash
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
@@ -31,23 +32,27 @@ _TRUSTED_FROM_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Section:
-    """Where content lies on this machine: ``size_bytes`` from ``start`` in a file."""
+    """Where content lies on this machine: some bytes of a file."""
 
     path: Path
-    start: int
-    size_bytes: int
+    byte_range: ByteRange
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it is."""
+        return self.byte_range.size_bytes
 
     def read(self) -> bytes:
         """All of it; raises LocalFileError."""
         with open_file(self.path) as file:
-            file.seek(self.start)
+            file.seek(self.byte_range.start)
             return file.read(self.size_bytes)
 
     def holds(self, descriptor: Descriptor) -> bool:
         """Whether this is the content of the descriptor, by size and digest."""
         hashed, left = new_hash(descriptor.digest), self.size_bytes
         with open_file(self.path) as file:
-            file.seek(self.start)
+            file.seek(self.byte_range.start)
             while block := file.read(min(left, _BLOCK_BYTES)):
                 hashed.update(block)
                 left -= len(block)
@@ -99,8 +104,8 @@ class Layout:
                     f"'{root}' is neither empty nor an OCI image layout", hint="Choose another folder."
                 )
             (root / "blobs" / "sha256").mkdir(parents=True)
-            write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
-            write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
+            _write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
+            _write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
         except OSError as error:
             raise local_error(error, root) from error
         return cls(root)
@@ -118,7 +123,7 @@ class Layout:
         path = self.blob_path(descriptor.digest)
         if not path.is_file() or path.stat().st_size != descriptor.size_bytes:
             return False
-        section = Section(path, 0, descriptor.size_bytes)
+        section = Section(path, ByteRange(0, descriptor.size_bytes))
         return descriptor.size_bytes > _TRUSTED_FROM_BYTES or section.holds(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Section:
@@ -130,12 +135,12 @@ class Layout:
             raise IntegrityError(
                 f"'{path}' has {path.stat().st_size} bytes, not the promised {descriptor.size_bytes}"
             )
-        return Section(path, 0, descriptor.size_bytes)
+        return Section(path, ByteRange(0, descriptor.size_bytes))
 
     def add(self, content: bytes, digest: str) -> None:
         """Keep a manifest or config under its digest; raises IntegrityError when that is not the content's."""
         check_content(content, digest)
-        write_whole(self.blob_path(digest), content)
+        _write_whole(self.blob_path(digest), content)
 
     def index(self) -> Index:
         """What ``index.json`` says."""
@@ -152,7 +157,7 @@ class Layout:
             for item in self.index().manifests
             if (_tag(item) != tag if tag else item.digest != descriptor.digest or _tag(item))
         ]
-        write_whole(self.root / INDEX_FILE, Index(OCI_INDEX, (*kept, entry)).encode())
+        _write_whole(self.root / INDEX_FILE, Index(OCI_INDEX, (*kept, entry)).encode())
 
 
 def read_content(content: Content, descriptor: Descriptor) -> bytes:
@@ -241,17 +246,11 @@ def open_file(path: Path) -> BinaryIO:
         raise local_error(error, path) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step, on the disk before it has its name; raises LocalFileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace a file of a layout in one step, on the disk before it has its name; raises LocalFileError."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, content, mode=0o666, sync=True)  # an image is not secret: the umask decides
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise local_error(error, path) from error
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, NotAuthenticated, NotFound, ServerError
 from ngc_cli.http.ranges import RangeBody, open_range, read_body
 from ngc_cli.http.redact import redact_url
-from ngc_cli.http.session import Http, origin
+from ngc_cli.http.session import Http
 from ngc_cli.oci import manifest
 from ngc_cli.oci.challenge import RegistryAuth, RegistryLogin
 from ngc_cli.oci.descriptor import (
@@ -27,6 +28,7 @@ from ngc_cli.oci.descriptor import (
     is_digest,
 )
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
+from ngc_cli.urls import keeps_tls, origin
 
 if TYPE_CHECKING:
     import requests
@@ -44,7 +46,7 @@ Body = bytes | Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Session:
+class UploadSession:
     """An upload under way: where to go on, how much the registry has, and the smallest chunk it takes."""
 
     location: str
@@ -195,10 +197,10 @@ class Repository:
             )
         return True
 
-    def open_blob(self, descriptor: Descriptor, start: int, end: int) -> RangeBody:
+    def open_blob(self, descriptor: Descriptor, wanted: ByteRange) -> RangeBody:
         """Open bytes of a blob with one try; a redirect to another host carries no token."""
         return open_range(
-            self.registry.http, self.registry.url + self._blob(descriptor), start, end, auth=self._auth
+            self.registry.http, self.registry.url + self._blob(descriptor), wanted, auth=self._auth
         )
 
     def small_blob(self, descriptor: Descriptor) -> bytes:
@@ -214,7 +216,7 @@ class Repository:
 
     # uploads
 
-    def start_upload(self, digest: str, mount_from: str = "") -> Session | None:
+    def start_upload(self, digest: str, mount_from: str = "") -> UploadSession | None:
         """Begin an upload; None when the blob was mounted from the other repository and nothing is to be sent."""
         query = f"?{urlencode({'mount': digest, 'from': mount_from})}" if mount_from else ""
         target = f"/v2/{self.path}/blobs/uploads/{query}"
@@ -222,25 +224,25 @@ class Repository:
             if response.status_code == 201:
                 return None
             least = response.headers.get("OCI-Chunk-Min-Length", "")
-            return Session(self._location(response), 0, int(least) if least.isdigit() else 0)
+            return UploadSession(self._location(response), 0, int(least) if least.isdigit() else 0)
 
-    def upload_status(self, location: str) -> Session:
+    def upload_status(self, location: str) -> UploadSession:
         """How far an upload is; raises NotFound when the registry has given it up."""
         with self._send("GET", location) as response:
-            return Session(self._location(response, location), _received(response))
+            return UploadSession(self._location(response, location), _received(response))
 
-    def send_chunk(self, session: Session, body: Body, start: int, end: int) -> Session:
+    def send_chunk(self, session: UploadSession, body: Body, chunk: ByteRange) -> UploadSession:
         """Send the next bytes; one try. The answer says where to go on."""
         headers = {
             "Content-Type": "application/octet-stream",
-            "Content-Range": f"{start}-{end - 1}",
-            "Content-Length": str(end - start),
+            "Content-Range": str(chunk),
+            "Content-Length": str(chunk.size_bytes),
         }
         with self._send("PATCH", session.location, headers=headers, data=body, retry=False) as response:
-            return Session(self._location(response), _received(response), session.min_chunk_bytes)
+            return UploadSession(self._location(response), _received(response), session.min_chunk_bytes)
 
     def finish_upload(
-        self, session: Session, digest: str, body: Body | None = None, size_bytes: int = 0
+        self, session: UploadSession, digest: str, body: Body | None = None, size_bytes: int = 0
     ) -> None:
         """Send the last bytes, or all of them, and name the digest; one try."""
         parts = urlsplit(session.location)
@@ -254,7 +256,7 @@ class Repository:
         if told != digest:
             raise IntegrityError(f"{self.registry.host} stored {digest} as {told}")
 
-    def cancel_upload(self, session: Session) -> None:
+    def cancel_upload(self, session: UploadSession) -> None:
         """Give an upload up; a registry that does not know how to is none the worse."""
         self._send("DELETE", session.location, expect=(404, 405)).close()
 
@@ -267,7 +269,7 @@ class Repository:
         if not given and not otherwise:
             raise ServerError(f"{self.registry.host} does not say where to send the blob")
         location = urljoin(response.url, given) if given else otherwise
-        if origin(self.registry.url)[0] == "https" and origin(location)[0] != "https":
+        if not keeps_tls(self.registry.url, location):
             raise ServerError(f"{self.registry.host} wants the blob without TLS, at {redact_url(location)}")
         return location
 

@@ -8,62 +8,27 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, TransferIncomplete
 from ngc_cli.events import Progress
-from ngc_cli.transfer.journal import Content, Finished, Partial, StateFolder, boot
+from ngc_cli.transfer.journal import Finished, Partial, StateFolder, boot
 from ngc_cli.transfer.manager import BUFFER_BYTES, Cancelled, Limiter, Pool, Task, with_retries
-from ngc_cli.transfer.parts import MIB, Range, split
-from ngc_cli.transfer.sink import Sink, hash_file, write_small, wrong_digest
+from ngc_cli.transfer.parts import MIB, split
+from ngc_cli.transfer.remote_files import Body, DownloadReport, RemoteFile
+from ngc_cli.transfer.sink import Sink, write_small, wrong_digest
 from ngc_cli.transfer.tree import DiskError, Tree, check_paths, disk_errors, folds_names, free_bytes
+from ngc_cli.transfer.verify import HASHERS, hash_present, known_files
 from ngc_cli.units import format_size
 
-WHOLE_FILE_BYTES = 16 * MIB
-_PROGRESS_BYTES = MIB
-_SLOW_READ_S = 0.25
-_SMALLEST_READ_BYTES = 64 * 1024
+WHOLE_FILE_BYTES = 16 * MIB  # in one request up to there: a second one would cost more than it saves
+_PROGRESS_BYTES = MIB  # a try that brings less before it breaks counts as a failure: no endless crawling
+_SLOW_READ_S = 0.25  # longest time that a read may take, so that a cancel is noticed at once for a person
+_SMALLEST_READ_BYTES = 64 * 1024  # what one receive of a socket brings; less would only cost calls
 _RANGE_NOT_SATISFIABLE = 416
-_HASHERS = os.cpu_count() or 1
-
-
-class Body(Protocol):
-    """Bytes of a remote file as they arrive: from ``start`` on, of ``total_bytes`` of the whole file if known."""
-
-    start: int
-    total_bytes: int | None
-    etag: str
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer; 0 at the end. Raises NetworkError when the body breaks off."""
-
-    def close(self) -> None:
-        """Give up the connection if bytes are left."""
-
-    def abort(self) -> None:
-        """Make a read that another thread is waiting in end at once."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file to fetch: relative path, size, hex sha256 or None, and how to open bytes start to end (exclusive).
-
-    ``open`` makes one try and raises NgcError kinds; a body that starts at 0 although more was asked for says that
-    the server has no ranges. An empty file is never opened.
-    """
-
-    path: str
-    size_bytes: int
-    sha256: str | None
-    open: Callable[[int, int], Body]
-
-    @property
-    def content(self) -> Content:
-        """What the bytes must be."""
-        return Content(self.size_bytes, self.sha256 or "")
 
 
 @dataclass(frozen=True)
@@ -77,25 +42,6 @@ class DownloadOptions:
     retries: int = 5
     resume: bool = True
     check_space: bool = True
-
-
-@dataclass
-class DownloadReport:
-    """What happened: paths fetched, paths that were there already, errors by path, bytes received."""
-
-    fetched: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    failed: dict[str, NgcError] = field(default_factory=dict)
-    received_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class DownloadPlan:
-    """What is there and what is missing, in bytes; free space of the disk."""
-
-    present_bytes: int
-    missing_bytes: int
-    free_bytes: int
 
 
 def download(
@@ -198,7 +144,7 @@ class _Download:
                 self.state.add_finished(file.path, Finished(status.st_size, status.st_mtime_ns, digest))
                 good.add(file.path)
 
-        hash_present(files, self.tree, self.progress, Pool(_HASHERS, self.cancel, tick=self.state.beat), keep)
+        hash_present(files, self.tree, self.progress, Pool(HASHERS, self.cancel, tick=self.state.beat), keep)
         return good
 
     def _check_space(self, missing: Sequence[RemoteFile]) -> None:
@@ -250,7 +196,7 @@ class _Download:
 
         def fetch() -> None:
             position = 0
-            with self.opened(file, 0, file.size_bytes) as body:
+            with self.opened(file, ByteRange(0, file.size_bytes)) as body:
                 if body.start != 0:
                     raise IntegrityError(f"the server sends other bytes of '{file.path}' than were asked for")
                 while position < len(data):
@@ -289,7 +235,7 @@ class _Download:
             return self.state.partial(file.path, file.content, resume=resume)
 
     def receive(
-        self, file: RemoteFile, sink: Sink, wanted: Range, buffer: memoryview, *, alone: bool = False
+        self, file: RemoteFile, sink: Sink, wanted: ByteRange, buffer: memoryview, *, alone: bool = False
     ) -> None:
         """Fetch a range into the sink, going on after every break; raises what retries could not cure.
 
@@ -301,7 +247,7 @@ class _Download:
         def fetch() -> None:
             nonlocal position, tried_from
             tried_from = position
-            with self.opened(file, position, wanted.end) as body:
+            with self.opened(file, ByteRange(position, wanted.end)) as body:
                 if body.start > position or (body.start < position and not alone):
                     raise _StartOver(f"the server does not send parts of '{file.path}'")
                 self.check_same(file, sink.partial, body, alone=alone)
@@ -328,10 +274,10 @@ class _Download:
         )
 
     @contextlib.contextmanager
-    def opened(self, file: RemoteFile, start: int, end: int) -> Iterator[Body]:
-        """A body of the file; the whole has the promised size, as far as the server says."""
+    def opened(self, file: RemoteFile, wanted: ByteRange) -> Iterator[Body]:
+        """A body of these bytes of the file; the whole has the promised size, as far as the server says."""
         try:
-            body = file.open(start, end)
+            body = file.open(wanted)
         except NgcError as error:
             if error.status == _RANGE_NOT_SATISFIABLE:
                 raise _StartOver(f"the server has less of '{file.path}' than it promised") from error
@@ -439,7 +385,7 @@ class _Large:
         for item in self._ranges:
             yield partial(self._fetch, item)
 
-    def _fetch(self, item: Range, buffer: memoryview) -> None:
+    def _fetch(self, item: ByteRange, buffer: memoryview) -> None:
         if self._failure is None:
             try:
                 self._run.receive(self._file, self._sink, item, buffer)
@@ -478,105 +424,3 @@ def _next_step(step_bytes: int, took_s: float) -> int:
     if took_s > _SLOW_READ_S:
         return max(step_bytes // 2, _SMALLEST_READ_BYTES)
     return min(step_bytes * 2, BUFFER_BYTES) if took_s < _SLOW_READ_S / 4 else step_bytes
-
-
-def known_files(
-    files: Sequence[RemoteFile], tree: Tree, state: StateFolder
-) -> tuple[set[str], list[RemoteFile]]:
-    """Paths of files that are on disk as they were verified, and files of the right size that nobody has verified."""
-    known = state.finished()
-    present: set[str] = set()
-    unknown: list[RemoteFile] = []
-    for file in files:
-        status = tree.status(file.path)
-        if status is None or status.st_size != file.size_bytes:
-            continue
-        done = known.get(file.path)
-        if done is None or not done.describes(status) or not done.sha256:
-            if file.sha256:
-                unknown.append(file)
-            elif done is not None and done.describes(status):
-                present.add(file.path)
-        elif file.sha256 in (None, done.sha256):
-            present.add(file.path)
-    return present, unknown
-
-
-def hash_present(
-    files: Sequence[RemoteFile],
-    tree: Tree,
-    progress: Progress,
-    pool: Pool,
-    tell: Callable[[RemoteFile, os.stat_result, str], None],
-) -> None:
-    """Hash files on disk, several at a time, and tell status and digest of each; stops early when cancelled."""
-
-    def work(file: RemoteFile, buffer: memoryview) -> None:
-        def advance(byte_count: int) -> None:
-            progress.advance(byte_count)
-            if pool.stopping:
-                raise Cancelled("interrupted")
-
-        path = tree.root / file.path
-        with disk_errors(path):
-            status = path.stat()
-            digest = hash_file(path, buffer, advance)
-        tell(file, status, digest)
-        progress.file_done(file.path)
-
-    progress.begin("verify", sum(file.size_bytes for file in files), len(files))
-    try:
-        pool.run(partial(work, file) for file in files)
-    finally:
-        progress.end()
-
-
-def verify_folder(
-    files: Sequence[RemoteFile], folder: Path, progress: Progress, cancel: threading.Event
-) -> DownloadReport:
-    """Compare the files on disk with what they should be; nothing is fetched or changed."""
-    check_paths((file.path for file in files), folds_names=lambda: False)
-    tree = Tree(folder)
-    report = DownloadReport()
-    to_hash: list[RemoteFile] = []
-    for file in files:
-        status = tree.status(file.path)
-        if status is None:
-            report.failed[file.path] = IntegrityError("is missing")
-        elif status.st_size != file.size_bytes:
-            report.failed[file.path] = IntegrityError(
-                f"has {status.st_size} bytes instead of {file.size_bytes}"
-            )
-        elif file.sha256:
-            to_hash.append(file)
-        else:
-            report.skipped.append(file.path)
-
-    def tell(file: RemoteFile, status: os.stat_result, digest: str) -> None:
-        if digest == file.sha256:
-            report.skipped.append(file.path)
-        else:
-            report.failed[file.path] = IntegrityError(f"has sha256 {digest} instead of {file.sha256}")
-
-    hash_present(to_hash, tree, progress, Pool(_HASHERS, cancel), tell)
-    return report
-
-
-def plan_download(files: Sequence[RemoteFile], folder: Path, state: Path, progress: Progress) -> DownloadPlan:
-    """How much is there already, in files and parts of files; checks names, makes no request and writes nothing."""
-    check_paths((file.path for file in files), folds_names=lambda: False)
-    tree, known = Tree(folder), StateFolder(state)
-    present, unknown = known_files(files, tree, known)
-
-    def tell(file: RemoteFile, status: os.stat_result, digest: str) -> None:
-        if digest == file.sha256:
-            present.add(file.path)
-
-    if unknown:
-        hash_present(unknown, tree, progress, Pool(_HASHERS, threading.Event()), tell)
-    present_bytes = sum(file.size_bytes for file in files if file.path in present)
-    present_bytes += known.resumable_bytes(
-        {file.path: file.content for file in files if file.path not in present}
-    )
-    total_bytes = sum(file.size_bytes for file in files)
-    return DownloadPlan(present_bytes, total_bytes - present_bytes, free_bytes(folder))

@@ -30,7 +30,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ngc_cli.transfer.parts import Range, merged
+from ngc_cli.byte_range import ByteRange
+from ngc_cli.transfer.parts import merged
 
 STATE_FOLDER = ".ngc-transfer"
 """Folder of all states in a destination; never content."""
@@ -87,14 +88,14 @@ class Partial:
     key: str
     content: Content
     etag: str | None = None
-    done: list[Range] = field(default_factory=list)
+    done: list[ByteRange] = field(default_factory=list)
 
     @property
     def part_path(self) -> Path:
         """Where its bytes are."""
         return self.owned.part_path(self.key)
 
-    def add(self, item: Range) -> None:
+    def add(self, item: ByteRange) -> None:
         """Note a range whose bytes are in the part file."""
         self.owned.append([self.key, item.start, item.end])
 
@@ -249,7 +250,7 @@ class _Owned:
             with contextlib.suppress(TypeError, ValueError, KeyError):
                 self._replay(line, starts)
         for key, ends in starts.items():
-            self._keep_usable(key, [Range(start, end) for end, start in ends.items()])
+            self._keep_usable(key, [ByteRange(start, end) for end, start in ends.items()])
 
     def _replay(self, line: Any, starts: dict[str, dict[int, int]]) -> None:
         key, *rest = line
@@ -266,7 +267,7 @@ class _Owned:
             ends = starts[key]
             ends[end] = min(ends.pop(start, start), ends.get(end, start))
 
-    def _keep_usable(self, key: str, done: list[Range]) -> None:
+    def _keep_usable(self, key: str, done: list[ByteRange]) -> None:
         """Trust only ranges that the part file can hold."""
         partial = self.partials[key]
         try:

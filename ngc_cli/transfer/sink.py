@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError
 from ngc_cli.transfer.journal import Content, Partial
-from ngc_cli.transfer.parts import Range, gaps
+from ngc_cli.transfer.parts import gaps
 from ngc_cli.transfer.tree import Tree, disk_errors
 
 _FLAGS = (
@@ -55,7 +56,7 @@ class Sink:
         """What the file is to become."""
         return self.partial.content
 
-    def missing(self) -> list[Range]:
+    def missing(self) -> list[ByteRange]:
         """Ranges that were not there when it was opened."""
         return gaps(self.partial.done, self.content.size_bytes)
 
@@ -67,7 +68,7 @@ class Sink:
             )
         with disk_errors(self.partial.part_path):
             self._write_at(offset, data)
-            self.partial.add(Range(offset, offset + len(data)))
+            self.partial.add(ByteRange(offset, offset + len(data)))
         if self.content.sha256 and self._hash_lock.acquire(blocking=False):
             try:
                 if self._hashed_bytes == offset:
@@ -75,7 +76,7 @@ class Sink:
                     self._hashed_bytes += len(data)
             finally:
                 self._hash_lock.release()
-        self._note(Range(offset, offset + len(data)))
+        self._note(ByteRange(offset, offset + len(data)))
 
     def follow(self, buffer: memoryview) -> None:
         """Hash what lies contiguously behind the bytes hashed so far, unless another thread is at it."""
@@ -139,7 +140,7 @@ class Sink:
                 self._hash.update(buffer[:count])
                 self._hashed_bytes += count
 
-    def _note(self, item: Range) -> None:
+    def _note(self, item: ByteRange) -> None:
         """Remember a written range, and move the front that everything before is written."""
         with self._lock:
             self._written[item.start] = max(item.end, self._written.get(item.start, 0))

@@ -182,7 +182,7 @@ def push(
         ref=run.image(target),
         source=Place.parse(source) if source is not None else None,
         record=options.record() if given(options) else None,
-        limits=run.limits(limits.threads, limits.limit_rate),
+        limits=run.limits(limits.threads, limits.limit_rate, upload=True),
         state_folder=run.state_folder(),
         confirm=run.confirm,
     )

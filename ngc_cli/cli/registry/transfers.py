@@ -81,7 +81,7 @@ def _uploading(verbs: Verbs, family: Family) -> None:
             base_version=base_version,
             commit=not no_commit,
             strip_top=strip_top,
-            limits=run.limits(limits.threads, limits.limit_rate),
+            limits=run.limits(limits.threads, limits.limit_rate, upload=True),
             state_folder=run.state_folder(),
         )
         if dry_run:

@@ -14,21 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound, UsageError
 from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
 from ngc_cli.services.artifacts.catalog import Kind
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
-from ngc_cli.transfer.download import (
-    DownloadOptions,
-    DownloadReport,
-    RemoteFile,
-    plan_download,
-    verify_folder,
-)
+from ngc_cli.transfer.download import DownloadOptions
 from ngc_cli.transfer.download import download as fetch
 from ngc_cli.transfer.journal import STATE_FOLDER
+from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
+from ngc_cli.transfer.verify import plan_download, verify_folder
 
 if TYPE_CHECKING:
     from ngc_cli.api.artifacts import ArtifactApi
@@ -70,7 +67,7 @@ class _Found:
     folder: Path
     state: Path
 
-    def files(self, open_file: Callable[[str, int, int], RangeBody]) -> list[RemoteFile]:
+    def files(self, open_file: Callable[[str, ByteRange], RangeBody]) -> list[RemoteFile]:
         """The files for the engine."""
         return [
             RemoteFile(entry.path, entry.size_bytes, entry.sha256, partial(open_file, entry.path))
@@ -194,7 +191,7 @@ def _shared_error(errors: list[NgcError]) -> NgcError | None:
     return next((error for error in errors if isinstance(error, IntegrityError)), None)
 
 
-def _no_fetch(path: str, start: int, end: int) -> RangeBody:
+def _no_fetch(path: str, wanted: ByteRange) -> RangeBody:
     raise AssertionError(f"nothing is fetched here: {path}")
 
 
@@ -208,18 +205,18 @@ class _Links:
         self._urls: dict[str, str] = {}
         self._generation = 0
 
-    def open(self, path: str, start: int, end: int) -> RangeBody:
+    def open(self, path: str, wanted: ByteRange) -> RangeBody:
         """Open bytes of a file; a link that is refused is replaced by a fresh one, once."""
         url, generation = self._url(path)
         try:
-            return open_range(self._http, url, start, end)
+            return open_range(self._http, url, wanted)
         except (Forbidden, NotAuthenticated, NotFound):
             pass
         except NgcError as error:
             if error.status != 400:
                 raise
         self._forget(generation)
-        return open_range(self._http, self._url(path)[0], start, end)
+        return open_range(self._http, self._url(path)[0], wanted)
 
     def _url(self, path: str) -> tuple[str, int]:
         with self._lock:

@@ -9,21 +9,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ngc_cli.api.artifacts import PartUpload
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts.catalog import Kind
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
+from ngc_cli.services.artifacts.upload_state import UploadState
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
+from ngc_cli.transfer.hashing import hash_files
 from ngc_cli.transfer.journal import STATE_FOLDER
+from ngc_cli.transfer.local_files import LocalFile, collect
 from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.parts import part_range, part_size
-from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files, send
+from ngc_cli.transfer.upload import OpenBody, send
 
 if TYPE_CHECKING:
-    from ngc_cli.api.artifacts import ArtifactApi, PartUpload
+    from ngc_cli.api.artifacts import ArtifactApi
     from ngc_cli.api.client import ApiClient
     from ngc_cli.events import Progress
     from ngc_cli.records import ArtifactVersion
@@ -99,7 +105,14 @@ class _Upload:
         if request.base_version:
             self._check_base(request.base_version)
         present = self._open_version()
-        digests = hash_files(files, self.state, self.progress, self.cancel, request.limits.threads)
+        digests = hash_files(
+            files,
+            self.progress,
+            self.cancel,
+            request.limits.threads,
+            known=self.state.digest_of,
+            remember=self.state.add_digest,
+        )
         self._stop_if_cancelled()
         if present.status == UPLOAD_COMPLETE:
             self._require_same_content(files, digests)
@@ -164,6 +177,7 @@ class _Upload:
                 self.cancel,
                 threads=limits.threads,
                 rate_bytes_per_s=limits.rate_bytes_per_s,
+                retries=limits.retries,
             )
         finally:
             self.state.close()
@@ -214,23 +228,31 @@ class _FileUpload:
         self._state = state
         self._file = file
         self._digest = digest
-        self._started = self._start_or_resume()
-        self.part_size_bytes = self._started.part_size_bytes
-        self.pending = [
-            number for number in sorted(self._started.urls) if not self._is_received(self._started, number)
-        ]
+        self._started = PartUpload("", 0, {}, {})
 
-    def put(self, number: int, body: Callable[[], Slice]) -> None:
+    def start(self) -> list[ByteRange]:
+        """Start the upload, or ask for the links of the parts that an earlier run has not sent."""
+        started = self._started = self._start_or_resume()
+        parts = {number: self._part(number) for number in sorted(started.urls)}
+        return [part for number, part in parts.items() if started.received.get(number) != part.size_bytes]
+
+    def put(self, part: ByteRange, open_body: OpenBody) -> None:
         """Send one part; a link that has expired is replaced once."""
+        number = part.start // self._started.part_size_bytes + 1
+        body: Any = partial(open_body, part) if part.size_bytes else b""
         try:
             self._put_to(self._started.urls[number], body)
         except Forbidden:
-            fresh = self._start(self._started.upload_id, [number], self._started.part_size_bytes)
+            fresh = self._request(self._started.upload_id, [number], self._started.part_size_bytes)
             if fresh.upload_id != self._started.upload_id:
                 raise
             self._put_to(fresh.urls[number], body)
         if self._is_large:
             self._state.add_part(self._started.upload_id, number)
+
+    def has_progressed(self) -> bool:
+        """A part is taken whole or not at all."""
+        return False
 
     def complete(self) -> None:
         """Bind the parts to the digest."""
@@ -242,21 +264,20 @@ class _FileUpload:
         return self._file.size_bytes > part_size(self._file.size_bytes)
 
     def _start_or_resume(self) -> PartUpload:
-        """Start the upload, or ask for the links of the parts that an earlier run has not sent."""
         if not self._is_large:
-            return self._start("", [])
+            return self._request("", [])
         upload_id, part_size_bytes = self._state.uploads.get(
             self._digest, ("", part_size(self._file.size_bytes))
         )
         done = self._state.parts.get(upload_id, set())
         count = -(-self._file.size_bytes // part_size_bytes)
         missing = [number for number in range(1, count + 1) if number not in done] or [count]
-        started = self._start(upload_id, missing if upload_id else [], part_size_bytes)
+        started = self._request(upload_id, missing if upload_id else [], part_size_bytes)
         if (started.upload_id, started.part_size_bytes) != (upload_id, part_size_bytes):
             self._state.add_upload(self._digest, started.upload_id, started.part_size_bytes)
         return started
 
-    def _start(
+    def _request(
         self, upload_id: str, part_numbers: Sequence[int], part_size_bytes: int | None = None
     ) -> PartUpload:
         return self._api.start_upload(
@@ -269,11 +290,9 @@ class _FileUpload:
             part_numbers=part_numbers,
         )
 
-    def _is_received(self, started: PartUpload, number: int) -> bool:
-        part = part_range(number, started.part_size_bytes, self._file.size_bytes)
-        return started.received.get(number) == part.size_bytes
+    def _part(self, number: int) -> ByteRange:
+        return part_range(number, self._started.part_size_bytes, self._file.size_bytes)
 
-    def _put_to(self, url: str, body: Callable[[], Slice]) -> None:
+    def _put_to(self, url: str, body: Any) -> None:
         headers = {"Content-Type": "application/octet-stream"}
-        data: Any = body if self._file.size_bytes else b""
-        self._http.send("PUT", url, data=data, headers=headers).close()
+        self._http.send("PUT", url, data=body, headers=headers, retry=False).close()

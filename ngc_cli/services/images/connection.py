@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import Forbidden, NgcError, NotFound
-from ngc_cli.oci.challenge import USERNAME
 from ngc_cli.oci.daemon import Daemon, Login
 from ngc_cli.refs import ImageRef
 from ngc_cli.transfer.manager import Cancelled

@@ -11,15 +11,15 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import LocalFileError, NgcError, UsageError
+from ngc_cli.files import write_atomically
 from ngc_cli.http.redact import redact_text
-from ngc_cli.oci.challenge import USERNAME
 
 HELPER: Final = "ngc"
 HELPER_PROGRAM: Final = f"docker-credential-{HELPER}"
@@ -155,16 +155,6 @@ def _save(path: Path, config: Mapping[str, Any]) -> None:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".config.", suffix=".tmp", dir=target.parent)
-        temporary = Path(name)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(config, indent="\t", ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink()
-            raise
+        write_atomically(target, json.dumps(config, indent="\t", ensure_ascii=False) + "\n", sync=True)
     except OSError as error:
         raise LocalFileError(f"'{path}' cannot be written: {error.strerror}") from error

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NgcError, NotFound, UsageError
 from ngc_cli.oci import copy
 from ngc_cli.oci import daemon as daemons
@@ -35,9 +36,10 @@ from ngc_cli.services.images.places import (
     staging,
 )
 from ngc_cli.services.transfers import TransferLimits, state_key
-from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+from ngc_cli.transfer.download import DownloadOptions, download
 from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.remote_files import RemoteFile
 from ngc_cli.transfer.tree import DiskError
 
 if TYPE_CHECKING:
@@ -337,7 +339,7 @@ def _sha256(item: Descriptor) -> str | None:
 def _keep_verified(path: Path, item: Descriptor, layout: Layout) -> None:
     """Give a blob its name if it is what it should be; raises IntegrityError."""
     try:
-        if not Section(path, 0, path.stat().st_size).holds(item):
+        if not Section(path, ByteRange(0, path.stat().st_size)).holds(item):
             raise IntegrityError(f"what the registry sent is not {item.digest}")
         path.replace(layout.blob_path(item.digest))
     finally:

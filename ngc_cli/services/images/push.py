@@ -11,18 +11,20 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, NotFound
+from ngc_cli.files import write_atomically
 from ngc_cli.oci import archive as archives
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci import layout as layouts
 from ngc_cli.oci import manifest
 from ngc_cli.oci.archive import Archive
-from ngc_cli.oci.copy import CHUNK_BYTES, BlobUpload, Sent, push_manifests
+from ngc_cli.oci.copy import CHUNK_BYTES, BlobUpload, push_manifests
 from ngc_cli.oci.descriptor import Descriptor
-from ngc_cli.oci.layout import FULL_NAME, Content, Layout, Section
+from ngc_cli.oci.layout import FULL_NAME, Content, Layout
 from ngc_cli.oci.manifest import Manifest
 from ngc_cli.refs import ImageRef
 from ngc_cli.services.artifacts.catalog import LabelEdit
@@ -31,9 +33,9 @@ from ngc_cli.services.images.connection import DaemonProgress, ImageClients, Ima
 from ngc_cli.services.images.places import DOCKER_DAEMON, OCI, Place, default_folder, staging
 from ngc_cli.services.images.pull import counting
 from ngc_cli.services.transfers import TransferLimits, state_key
-from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task, with_retries
-from ngc_cli.transfer.parts import Range
-from ngc_cli.transfer.upload import LocalFile, Slice
+from ngc_cli.transfer.local_files import LocalFile
+from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.upload import send
 
 if TYPE_CHECKING:
     from ngc_cli.events import Progress
@@ -101,9 +103,6 @@ class _Push:
         self.progress = progress
         self.cancel = cancel
         self.ref = replace(request.ref, tag=request.ref.tag or "latest")
-        self.limiter = Limiter(request.limits.rate_bytes_per_s, cancel)
-        self.lock = threading.Lock()
-        self.sent_bytes = 0
         self.daemon: Daemon | None = None
         self.place = self._choose_place()
 
@@ -282,47 +281,35 @@ class _Push:
         blobs = [item for item in parts if not (item.is_manifest or item.is_index)]
         mount_from = self._mountable(root)
         repository = self.clients.registry.repository(self.ref.path, push=True, mount_from=mount_from)
-        locations = _Locations(self.request.state_folder, self.clients.registry.url, self.ref.path)
-        pool = Pool(self.request.limits.threads, self.cancel)
+        sections = {item.digest: content.locate(item) for item in blobs}
+        descriptors = {item.digest: item for item in blobs}
+        locations = _UploadLocations(self.request.state_folder, self.clients.registry.url, self.ref.path)
 
-        def task(item: Descriptor) -> Task:
-            def work(buffer: memoryview) -> None:
-                body = _Body(content.locate(item), self.limiter, self.progress)
-                upload = BlobUpload(
-                    repository,
-                    item,
-                    body.section,
-                    body.open,
-                    mount_from=mount_from,
-                    location=locations.of(item),
-                    remember=lambda location: locations.remember(item, location),
-                )
-                sent = with_retries(
-                    upload.attempt,
-                    retries=self.request.limits.retries,
-                    cancel=self.cancel,
-                    progressed=upload.has_progressed,
-                    note=self.progress.note,
-                )
-                body.finish()
-                locations.forget(item)
-                if sent is Sent.UPLOADED:
-                    with self.lock:
-                        self.sent_bytes += body.total_bytes
-                pool.count(item.size_bytes, files=1)
-                self.progress.file_done(item.digest)
+        def upload_of(file: LocalFile) -> BlobUpload:
+            item = descriptors[file.path]
+            return BlobUpload(
+                repository,
+                item,
+                sections[file.path],
+                mount_from=mount_from,
+                location=locations.of(item),
+                remember=partial(locations.remember, item),
+            )
 
-            return work
-
-        self.progress.begin("upload", sum(item.size_bytes for item in blobs), len(blobs))
-        try:
-            pool.run(task(item) for item in sorted(blobs, key=lambda item: -item.size_bytes))
-        finally:
-            self.progress.end()
+        report = send(
+            [LocalFile.section(digest, place.path, place.byte_range) for digest, place in sections.items()],
+            upload_of,
+            self.progress,
+            self.cancel,
+            threads=self.request.limits.threads,
+            rate_bytes_per_s=self.request.limits.rate_bytes_per_s,
+            retries=self.request.limits.retries,
+            stop_at_failure=True,
+        )
         if self.cancel.is_set():
             raise Cancelled("the push was interrupted")
         push_manifests(repository, content, parts, root, self.ref.tag)
-        return self._outcome(root, blobs, len(layouts.layers_in(content, parts)), self.sent_bytes)
+        return self._outcome(root, blobs, len(layouts.layers_in(content, parts)), report.sent_bytes)
 
     def _mountable(self, root: Descriptor) -> str:
         """The repository of this registry that the image was pulled from, if it is another one."""
@@ -332,42 +319,7 @@ class _Push:
         return path if host == self.clients.registry.host and path != self.ref.path else ""
 
 
-class _Body:
-    """Makes the request bodies of one blob, and keeps the progress true when one of them breaks off."""
-
-    def __init__(self, section: Section, limiter: Limiter, progress: Progress) -> None:
-        self.section = section
-        self.total_bytes = 0
-        self._limiter = limiter
-        self._progress = progress
-        self._counted_bytes = 0
-        self._current: Slice | None = None
-        status = section.path.stat()
-        self._file = LocalFile(section.path.name, section.path, status.st_size, status.st_mtime_ns)
-
-    def open(self, start: int, end: int) -> Any:
-        """A fresh body of bytes start to end of the blob."""
-        self._end_current()
-        self._progress.advance(start - self._counted_bytes)
-        self._counted_bytes = start
-        wanted = Range(self.section.start + start, self.section.start + end)
-        self._current = Slice(self._file, wanted, self._limiter, self._progress)
-        return self._current
-
-    def finish(self) -> None:
-        """Count the blob as a whole: nothing, some or all of it was sent."""
-        self._end_current()
-        self._progress.advance(self.section.size_bytes - self._counted_bytes)
-
-    def _end_current(self) -> None:
-        if self._current is not None:
-            self.total_bytes += self._current.sent_bytes
-            self._counted_bytes += self._current.sent_bytes
-            self._current.close()
-            self._current = None
-
-
-class _Locations:
+class _UploadLocations:
     """Where uploads of large blobs to one repository are, so that a killed push goes on; owner-only, no keys."""
 
     def __init__(self, folder: Path | None, registry_url: str, repository: str) -> None:
@@ -384,14 +336,9 @@ class _Locations:
         return self._known.get(item.digest, "")
 
     def remember(self, item: Descriptor, location: str) -> None:
-        """Note where the upload of a blob is; small ones are quicker sent again."""
-        if item.size_bytes > CHUNK_BYTES:
+        """Note where the upload of a blob is, empty once it is there; small ones are quicker sent again."""
+        if item.size_bytes > CHUNK_BYTES if location else item.digest in self._known:
             self._change(item.digest, location)
-
-    def forget(self, item: Descriptor) -> None:
-        """The blob is there."""
-        if item.digest in self._known:
-            self._change(item.digest, "")
 
     def _change(self, digest: str, location: str) -> None:
         if self._path is None:
@@ -400,12 +347,14 @@ class _Locations:
             self._known = {key: value for key, value in self._known.items() if key != digest}
             if location:
                 self._known[digest] = location
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                layouts.write_whole(self._path, json.dumps(self._known).encode())
-            elif not self._known:
-                self._path.unlink(missing_ok=True)
-            else:
-                layouts.write_whole(self._path, json.dumps(self._known).encode())
+            try:
+                if self._known:
+                    self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    write_atomically(self._path, json.dumps(self._known))
+                else:
+                    self._path.unlink(missing_ok=True)
+            except OSError as error:
+                raise layouts.local_error(error, self._path) from error
 
 
 def _split_name(path: Path) -> tuple[Path, str]:

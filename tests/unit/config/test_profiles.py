@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ngc_cli.cli.globals import GlobalFlags
-from ngc_cli.config.profiles import Settings, default_concurrency, may_ask, parse_url, resolve
+from ngc_cli.config.profiles import Settings, resolve
 from ngc_cli.config.store import ConfigFile, save
+from ngc_cli.config.values import default_concurrency
+from ngc_cli.config.variables import may_ask
 from ngc_cli.errors import ConfigError, UsageError
 
 KEY = "canary-key-of-the-file"
@@ -282,26 +284,3 @@ def test_settings_never_show_the_key(home: Path) -> None:
     settings = settle(home, NGC_API_KEY="canary-environment")
     assert "canary" not in repr(settings)
     assert "canary" not in f"{settings.api_key} {settings.candidates}"
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("api.example", "https://api.example"),
-        ("https://API.Example:443/", "https://api.example"),
-        ("https://api.example/prefix/", "https://api.example/prefix"),
-        ("http://[::1]:80", "http://[::1]"),
-        ("http://127.8.9.1:8080", "http://127.8.9.1:8080"),
-        ("localhost:9", "https://localhost:9"),
-    ],
-)
-def test_addresses(text: str, url: str) -> None:
-    assert parse_url(text) == url
-
-
-@pytest.mark.parametrize(
-    "text", ["", "https://", "http://127.0.0.1.evil.example", "https://a b", "https://h?x=1"]
-)
-def test_what_is_not_an_address(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_url(text)

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.transfer import journal
 from ngc_cli.transfer.journal import Content, Finished, StateFolder
-from ngc_cli.transfer.parts import Range, merged
+from ngc_cli.transfer.parts import merged
 
 CONTENT = Content(1000, "ab" * 32)
 
 
-def leave(path: Path, ranges: list[Range], content: Content = CONTENT, etag: str = "") -> Path:
+def leave(path: Path, ranges: list[ByteRange], content: Content = CONTENT, etag: str = "") -> Path:
     """A partial of a run that ended in order before it was done; returns its folder."""
     state = StateFolder(path)
     state.open()
@@ -35,31 +36,31 @@ def leave(path: Path, ranges: list[Range], content: Content = CONTENT, etag: str
     return next(path.glob("*.idle"))
 
 
-def resumed(path: Path, content: Content = CONTENT, *, resume: bool = True) -> list[Range]:
+def resumed(path: Path, content: Content = CONTENT, *, resume: bool = True) -> list[ByteRange]:
     state = StateFolder(path)
     state.open()
     return state.partial("f", content, resume=resume).done
 
 
 def test_what_is_written_down_is_found_again(tmp_path: Path) -> None:
-    leave(tmp_path / "s", [Range(0, 10), Range(10, 20), Range(500, 1000)], etag='"e"')
+    leave(tmp_path / "s", [ByteRange(0, 10), ByteRange(10, 20), ByteRange(500, 1000)], etag='"e"')
     state = StateFolder(tmp_path / "s")
     assert state.resumable_bytes({"f": CONTENT, "g": CONTENT}) == 520
     state.open()
     partial = state.partial("f", CONTENT, resume=True)
-    assert (partial.done, partial.etag) == ([Range(0, 20), Range(500, 1000)], '"e"')
+    assert (partial.done, partial.etag) == ([ByteRange(0, 20), ByteRange(500, 1000)], '"e"')
     assert partial.part_path.stat().st_size == 1000
 
 
 @pytest.mark.parametrize("other", [Content(999, CONTENT.sha256), Content(1000, "cd" * 32), Content(1000)])
 def test_other_content_begins_anew(tmp_path: Path, other: Content) -> None:
-    leave(tmp_path, [Range(0, 10)])
+    leave(tmp_path, [ByteRange(0, 10)])
     assert resumed(tmp_path, other) == []
     assert list(tmp_path.glob("*.idle")) == []
 
 
 def test_no_resume_forgets_what_is_there(tmp_path: Path) -> None:
-    leave(tmp_path, [Range(0, 10)])
+    leave(tmp_path, [ByteRange(0, 10)])
     assert resumed(tmp_path, resume=False) == []
 
 
@@ -69,7 +70,7 @@ def test_a_log_torn_anywhere_never_claims_more_than_was_written(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("state")
-    ranges = [Range(0, 10), Range(30, 40), Range(10, 20), Range(990, 1000)]
+    ranges = [ByteRange(0, 10), ByteRange(30, 40), ByteRange(10, 20), ByteRange(990, 1000)]
     folder = leave(path, ranges)
     log = folder / "log.jsonl"
     text = log.read_bytes()
@@ -79,27 +80,27 @@ def test_a_log_torn_anywhere_never_claims_more_than_was_written(
     partial = state.partial("f", CONTENT, resume=True)
     assert merged([*partial.done, *ranges]) == merged(ranges)
     partial.part_path.write_bytes(bytes(1000))
-    partial.add(Range(100, 110))  # the line after a torn one counts
+    partial.add(ByteRange(100, 110))  # the line after a torn one counts
     state.close(complete=False)
-    assert Range(100, 110) in resumed(path)
+    assert ByteRange(100, 110) in resumed(path)
 
 
 def test_ranges_beyond_the_end_of_the_part_are_not_trusted(tmp_path: Path) -> None:
-    folder = leave(tmp_path, [Range(0, 10), Range(500, 1000)])
+    folder = leave(tmp_path, [ByteRange(0, 10), ByteRange(500, 1000)])
     with next(folder.glob("*.part")).open("r+b") as part:
         part.truncate(600)
-    assert resumed(tmp_path) == [Range(0, 10)]
+    assert resumed(tmp_path) == [ByteRange(0, 10)]
 
 
 def test_a_log_without_its_part_is_of_no_use(tmp_path: Path) -> None:
-    folder = leave(tmp_path, [Range(0, 10)])
+    folder = leave(tmp_path, [ByteRange(0, 10)])
     next(folder.glob("*.part")).unlink()
     assert resumed(tmp_path) == []
 
 
 def test_without_a_digest_nothing_from_another_boot_is_continued(tmp_path: Path) -> None:
     bare = Content(1000)
-    folder = leave(tmp_path, [Range(0, 10)], bare)
+    folder = leave(tmp_path, [ByteRange(0, 10)], bare)
     folder.rename(folder.with_name("0123456789ab-7-7-7.idle"))
     assert resumed(tmp_path, bare) == []
 
@@ -108,7 +109,7 @@ def test_a_living_process_keeps_its_own(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from ngc_cli.transfer.journal import *; s = StateFolder(pathlib.Path(sys.argv[1]));"
         "s.open(); p = s.partial('f', Content(1000, 'ab' * 32), resume=True); p.part_path.write_bytes(bytes(1000));"
-        "p.add(Range(0, 10)); print('ready', flush=True); sys.stdin.read()"
+        "p.add(ByteRange(0, 10)); print('ready', flush=True); sys.stdin.read()"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -121,14 +122,14 @@ def test_a_living_process_keeps_its_own(tmp_path: Path) -> None:
         child.kill()
         child.wait()
     started_s = time.monotonic()
-    assert resumed(tmp_path) == [Range(0, 10)]
+    assert resumed(tmp_path) == [ByteRange(0, 10)]
     assert time.monotonic() - started_s < 0.5
 
 
 def test_two_transfers_of_one_process_do_not_share(tmp_path: Path) -> None:
     first = StateFolder(tmp_path)
     first.open()
-    first.partial("f", CONTENT, resume=True).add(Range(0, 10))
+    first.partial("f", CONTENT, resume=True).add(ByteRange(0, 10))
     second = StateFolder(tmp_path)
     second.open()
     assert second.partial("f", CONTENT, resume=True).done == []
@@ -138,7 +139,7 @@ def test_two_transfers_of_one_process_do_not_share(tmp_path: Path) -> None:
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """The folder of an owner on another machine, that shows life just now."""
-    folder = leave(tmp_path, [Range(0, 10)])
+    folder = leave(tmp_path, [ByteRange(0, 10)])
     other = folder.with_name("0123456789ab-1-7-0")
     folder.rename(other)
     os.utime(other)
@@ -147,7 +148,7 @@ def foreign(tmp_path: Path) -> Path:
 
 def test_an_owner_elsewhere_that_falls_silent_is_dead_within_two_seconds(foreign: Path) -> None:
     started_s = time.monotonic()
-    assert resumed(foreign.parent) == [Range(0, 10)]
+    assert resumed(foreign.parent) == [ByteRange(0, 10)]
     assert time.monotonic() - started_s < 2
 
 
@@ -171,7 +172,7 @@ def test_an_owner_elsewhere_that_shows_life_keeps_its_own(foreign: Path) -> None
 def test_an_owner_elsewhere_long_silent_is_dead_at_once(foreign: Path) -> None:
     os.utime(foreign, (time.time() - 60, time.time() - 60))
     started_s = time.monotonic()
-    assert resumed(foreign.parent) == [Range(0, 10)]
+    assert resumed(foreign.parent) == [ByteRange(0, 10)]
     assert time.monotonic() - started_s < 0.5
 
 
@@ -182,7 +183,7 @@ def test_without_a_process_table_the_heartbeat_decides(
     monkeypatch.setattr(journal, "_SILENT_S", 1.0)
     living = StateFolder(tmp_path)
     living.open()
-    living.partial("f", CONTENT, resume=True).add(Range(0, 10))
+    living.partial("f", CONTENT, resume=True).add(ByteRange(0, 10))
     stop = threading.Event()
 
     def beat() -> None:
@@ -207,7 +208,7 @@ def race(take: Callable[[], StateFolder]) -> list[StateFolder]:
 
 
 def test_only_one_takes_over(tmp_path: Path) -> None:
-    leave(tmp_path, [Range(0, 10)])
+    leave(tmp_path, [ByteRange(0, 10)])
 
     def take() -> StateFolder:
         state = StateFolder(tmp_path)
@@ -215,12 +216,12 @@ def test_only_one_takes_over(tmp_path: Path) -> None:
         return state
 
     done = [state.partial("f", CONTENT, resume=True).done for state in race(take)]
-    assert sorted(done) == [[]] * 7 + [[Range(0, 10)]]
+    assert sorted(done) == [[]] * 7 + [[ByteRange(0, 10)]]
 
 
 def test_a_complete_transfer_leaves_only_the_list_of_files(tmp_path: Path) -> None:
     path = tmp_path / ".ngc-transfer" / "key"
-    leave(path, [Range(0, 10)])
+    leave(path, [ByteRange(0, 10)])
     state = StateFolder(path)
     state.open()
     state.add_finished("a", Finished(1, 2, "ff"))

@@ -10,12 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import LocalFileError, NetworkError, NgcError
 from ngc_cli.events import Silent
-from ngc_cli.transfer.upload import LocalFile, Slice, UploadReport, UploadState, collect, hash_files, send
+from ngc_cli.services.artifacts.upload_state import UploadState
+from ngc_cli.transfer.hashing import hash_files
+from ngc_cli.transfer.local_files import LocalFile, collect
+from ngc_cli.transfer.upload import OpenBody, UploadReport, send
 
 PART = 1000
 
@@ -40,17 +45,23 @@ class Server:
 class ServerUpload:
     def __init__(self, server: Server, file: LocalFile) -> None:
         self.server, self.file = server, file
-        self.part_size_bytes = server.part_size_bytes
-        count = max(1, -(-file.size_bytes // self.part_size_bytes))
-        there = server.confirmed.get(file.path, set())
-        self.pending = [number for number in range(1, count + 1) if number not in there]
 
-    def put(self, number: int, body: Callable[[], Slice]) -> None:
+    def start(self) -> list[ByteRange]:
+        size, part_bytes = self.file.size_bytes, self.server.part_size_bytes
+        there = self.server.confirmed.get(self.file.path, set())
+        numbers = [n for n in range(1, max(1, -(-size // part_bytes)) + 1) if n not in there]
+        return [ByteRange((n - 1) * part_bytes, min(n * part_bytes, size)) for n in numbers]
+
+    def has_progressed(self) -> bool:
+        return False
+
+    def put(self, part: ByteRange, open_body: OpenBody) -> None:
         server = self.server
+        number = part.start // server.part_size_bytes + 1
         if error := server.fail(self.file.path, number):
-            body().read(10)
+            open_body(part).read(10)
             raise error
-        made = body()
+        made = open_body(part)
         with server.lock:
             server.under_way_bytes += len(made)
             server.most_under_way_bytes = max(server.most_under_way_bytes, server.under_way_bytes)
@@ -85,9 +96,13 @@ def make(folder: Path, sizes: dict[str, int]) -> dict[str, bytes]:
     return contents
 
 
-def run(folder: Path, server: Server, progress: Silent | None = None, **options: int) -> UploadReport:
+def run(folder: Path, server: Server, progress: Silent | None = None, **options: Any) -> UploadReport:
     files = collect(folder, lambda text: None)
     return send(files, server.start, progress or Silent(), threading.Event(), **{"threads": 4, **options})
+
+
+def hash_with(state: UploadState, files: list[LocalFile], progress: Silent) -> dict[str, str]:
+    return hash_files(files, progress, threading.Event(), 4, known=state.digest_of, remember=state.add_digest)
 
 
 def test_everything_arrives_once_and_is_completed(tmp_path: Path) -> None:
@@ -125,15 +140,60 @@ def test_what_a_failed_try_sent_is_taken_back(tmp_path: Path) -> None:
     make(tmp_path, {"f": PART})
 
     class Twice(ServerUpload):
-        def put(self, number: int, body: Callable[[], Slice]) -> None:
-            body().read(400)
-            super().put(number, body)
+        def put(self, part: ByteRange, open_body: OpenBody) -> None:
+            open_body(part).read(400)
+            super().put(part, open_body)
 
     progress = Counting()
     server = Server()
     files = collect(tmp_path, lambda text: None)
     send(files, lambda file: Twice(server, file), progress, threading.Event(), threads=1)
     assert progress.bytes == PART
+
+
+def test_a_part_is_sent_again_as_often_as_allowed(tmp_path: Path) -> None:
+    make(tmp_path, {"f": 2 * PART})
+    failures = [NetworkError("gone"), NetworkError("gone again")]
+    server = Server(fail=lambda path, number: failures.pop() if number == 2 and failures else None)
+    progress = Counting()
+    report = run(tmp_path, server, progress, retries=2)
+    assert (report.failed, server.completed, failures) == ({}, ["f"], [])
+    assert (report.sent_bytes, progress.bytes) == (2 * PART, 2 * PART)
+
+
+def test_the_first_failure_ends_it_where_nothing_is_worth_having_in_part(tmp_path: Path) -> None:
+    make(tmp_path, {f"f{number}": 10 * PART for number in range(5)})
+    server = Server(fail=lambda path, number: NetworkError("gone"))
+    with pytest.raises(NetworkError, match="gone"):
+        run(tmp_path, server, threads=1, stop_at_failure=True)
+    assert server.completed == []
+
+
+def test_large_parts_leave_room_for_small_files(tmp_path: Path) -> None:
+    make(tmp_path, {"large": 20 << 20, "small": 10})
+    small_is_there = threading.Event()
+
+    class Waiting(ServerUpload):
+        def put(self, part: ByteRange, open_body: OpenBody) -> None:
+            if self.file.path == "large":
+                assert small_is_there.wait(30)
+            super().put(part, open_body)
+            if self.file.path == "small":
+                small_is_there.set()
+
+    server = Server(part_size_bytes=64 << 20)
+    files = collect(tmp_path, lambda text: None)
+    send(files, lambda file: Waiting(server, file), Silent(), threading.Event(), threads=2)
+    assert sorted(server.completed) == ["large", "small"]
+
+
+def test_a_section_of_a_file_is_sent_like_a_file(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(bytes(range(100)))
+    server = Server(part_size_bytes=30)
+    file = LocalFile.section("layer", tmp_path / "archive", ByteRange(10, 80))
+    send([file], server.start, Silent(), threading.Event(), threads=2)
+    parts = server.parts["layer"]
+    assert b"".join(parts[number] for number in sorted(parts)) == bytes(range(10, 80))
 
 
 def test_little_is_under_way_at_once(tmp_path: Path) -> None:
@@ -202,7 +262,7 @@ def test_a_file_is_hashed_once(tmp_path: Path) -> None:
     files = collect(tmp_path / "c", lambda text: None)
     for expected in (3_000_000, 0):
         progress, state = Counting(), UploadState(tmp_path / "state")
-        digests = hash_files(files, state, progress, threading.Event(), 4)
+        digests = hash_with(state, files, progress)
         state.close()
         assert digests == {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
         assert progress.bytes == expected
@@ -214,7 +274,7 @@ def test_hashing_can_be_cancelled(tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
     files = collect(tmp_path, lambda text: None)
-    assert hash_files(files, UploadState(None), Silent(), cancel, 2) == {}
+    assert hash_files(files, Silent(), cancel, 2) == {}
 
 
 def test_the_state_survives_a_torn_line_and_tells_all(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import LocalFileError
 from ngc_cli.events import Silent
+from ngc_cli.services.artifacts.upload_state import UploadState
+from ngc_cli.transfer.hashing import hash_files
+from ngc_cli.transfer.local_files import FileBody, LocalFile, collect
 from ngc_cli.transfer.manager import Limiter
-from ngc_cli.transfer.parts import Range
-from ngc_cli.transfer.upload import LocalFile, Slice, UploadState, collect, hash_files
 
 
 @pytest.fixture
@@ -71,15 +73,19 @@ def test_a_name_that_is_not_utf8_is_told(folder: Path) -> None:
         collect(folder, pytest.fail)
 
 
+def hash_with(state: UploadState, files: list[LocalFile]) -> dict[str, str]:
+    return hash_files(files, Silent(), threading.Event(), 4, known=state.digest_of, remember=state.add_digest)
+
+
 def test_files_are_hashed_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = collect(folder, pytest.fail)
     path = tmp_path / "state" / "x.jsonl"
-    first = hash_files(files, UploadState(path), Silent(), threading.Event(), 4)
+    first = hash_with(UploadState(path), files)
     assert first["a"] == hashlib.sha256(b"a").hexdigest()
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_bytes(path.read_bytes() + b'{"source": "torn')
-    monkeypatch.setattr("ngc_cli.transfer.upload.Slice", None)
-    assert hash_files(files, UploadState(path), Silent(), threading.Event(), 4) == first
+    monkeypatch.setattr("ngc_cli.transfer.hashing.FileBody", None)
+    assert hash_with(UploadState(path), files) == first
 
 
 def test_the_state_of_an_upload_survives_and_goes(tmp_path: Path) -> None:
@@ -96,7 +102,7 @@ def test_the_state_of_an_upload_survives_and_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [b"longer than before", b"b"])
 def test_a_file_that_changes_while_it_is_read_is_an_error(folder: Path, change: bytes) -> None:
     file = next(file for file in collect(folder, pytest.fail) if file.path == "a")
-    body = Slice(file, Range(0, 1), Limiter(0, threading.Event()), Silent())
+    body = FileBody(file, ByteRange(0, 1), Limiter(0, threading.Event()), Silent())
     (folder / "a").write_bytes(change)
     os.utime(folder / "a", ns=(1, 1))
     with body, pytest.raises(LocalFileError, match="changed"):
@@ -107,7 +113,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(folder: Path, change: 
 def test_a_slice_is_a_body_of_known_length(folder: Path) -> None:
     (folder / "a").write_bytes(bytes(range(200)))
     file = next(file for file in collect(folder, pytest.fail) if file.path == "a")
-    with Slice(file, Range(10, 110), Limiter(0, threading.Event()), Silent()) as body:
+    with FileBody(file, ByteRange(10, 110), Limiter(0, threading.Event()), Silent()) as body:
         assert len(body) == 100
         assert b"".join(iter(lambda: body.read(33), b"")) == bytes(range(10, 110))
         assert body.sent_bytes == 100

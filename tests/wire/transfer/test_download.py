@@ -22,15 +22,10 @@ from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NotFoun
 from ngc_cli.events import Silent
 from ngc_cli.http.ranges import open_range
 from ngc_cli.http.session import Http, HttpSettings
-from ngc_cli.transfer.download import (
-    DownloadOptions,
-    DownloadReport,
-    RemoteFile,
-    download,
-    plan_download,
-    verify_folder,
-)
+from ngc_cli.transfer.download import DownloadOptions, download
 from ngc_cli.transfer.journal import StateFolder
+from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
+from ngc_cli.transfer.verify import plan_download, verify_folder
 
 MIB = 1024 * 1024
 SMALL = random.Random(1).randbytes(3 * MIB + 17)
@@ -281,7 +276,7 @@ def test_names_that_leave_the_folder_are_refused_before_any_request(client: Clie
 
 @pytest.mark.parametrize("paths", [("a", "a"), ("a", "a/b")])
 def test_names_that_collide_are_refused(client: Client, paths: tuple[str, str]) -> None:
-    files = [RemoteFile(path, 0, None, lambda start, end: pytest.fail("asked")) for path in paths]
+    files = [RemoteFile(path, 0, None, lambda wanted: pytest.fail("asked")) for path in paths]
     with pytest.raises(LocalFileError):
         client.run(files)
 
@@ -502,11 +497,12 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 import re, sys, threading
 from pathlib import Path
 from ngc_cli.events import Silent
-from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+from ngc_cli.transfer.download import DownloadOptions, download
+from ngc_cli.transfer.remote_files import RemoteFile
 SIZE = 1536 << 20
 class Zeros:
     total_bytes, etag = SIZE, ""
-    def __init__(self, start, end): self.start, self.left = start, end - start
+    def __init__(self, wanted): self.start, self.left = wanted.start, wanted.size_bytes
     def readinto(self, buffer):
         count = min(len(buffer), self.left)
         buffer[:count] = bytes(count)
