@@ -18,7 +18,7 @@ from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content.store import FolderStore
 from ngc_cli.server.endpoint import ActionRoute, Registry
 from ngc_cli.server.metadata import Database
-from ngc_cli.server.problems import Dialect, Problem, render
+from ngc_cli.server.problems import ErrorFormat, Problem, render
 from ngc_cli.server.routes import artifacts, auth, distribution, files, images, links, orgs, search, uploads
 
 ROUTES: tuple[ActionRoute, ...] = (
@@ -74,5 +74,5 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = "there is nothing at this path" if error.status_code == 404 else error.detail
     problem = Problem(error.status_code, said, headers=error.headers)
-    dialect = Dialect.OCI if distribution.is_oci_path(request.url.path) else Dialect.NGC
-    return render(problem, dialect, uuid.uuid4().hex)
+    error_format = ErrorFormat.OCI if distribution.is_oci_path(request.url.path) else ErrorFormat.NGC
+    return render(problem, error_format, uuid.uuid4().hex)

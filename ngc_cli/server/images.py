@@ -26,7 +26,7 @@ from ngc_cli.oci.descriptor import (
     is_digest,
 )
 from ngc_cli.server.artifacts import chunked
-from ngc_cli.server.auth.roles import Thing
+from ngc_cli.server.auth.roles import Resource
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.content.store import ContentStore
 from ngc_cli.server.metadata import (
@@ -136,9 +136,9 @@ def lock(db: Session, repository: ImageRepository) -> None:
     )
 
 
-def thing_of(repository: ImageRepository) -> Thing:
+def access_resource(repository: ImageRepository) -> Resource:
     """What the access table needs to know of a repository."""
-    return Thing(repository.owner_id, repository.is_public, repository.guest_access)
+    return Resource(repository.owner_id, repository.is_public, repository.guest_access)
 
 
 # blobs

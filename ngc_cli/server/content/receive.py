@@ -15,7 +15,7 @@ from ngc_cli.server.metadata import Upload, forget_parts, store_content
 from ngc_cli.server.problems import not_found, unprocessable
 
 
-async def take_bytes(
+async def receive_body(
     chunks: AsyncIterator[bytes], open_writer: Callable[[], PartWriter], *, limit_bytes: int, sha256: str = ""
 ) -> Part:
     """Write a body to the store in large pieces, the next one arriving while the last is written.

@@ -21,7 +21,7 @@ from ngc_cli.server.artifacts import (
     version_object,
     version_order,
 )
-from ngc_cli.server.auth.roles import Action, Answer
+from ngc_cli.server.auth.roles import Action, Decision
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
 from ngc_cli.server.metadata import Artifact, File, Version
@@ -56,7 +56,7 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
         org=call.the_org,
         team=call.team,
         name=name,
-        owner_id=call.caller.user_id,
+        owner_id=call.principal.user_id,
         details=details,
         labels=labels("labelsV2", body.get("labelsV2") or []),
     )
@@ -111,7 +111,7 @@ def create_version(kind: Kind, call: Call) -> dict[str, Any]:
     version = Version(
         artifact=artifact,
         name=name,
-        owner_id=call.caller.user_id,
+        owner_id=call.principal.user_id,
         details=check_members(kind.version_members, body),
     )
     call.db.add(version)
@@ -123,7 +123,7 @@ def list_versions(kind: Kind, call: Call) -> dict[str, Any]:
     """The versions in the order asked for; those that are not complete only for members."""
     artifact = permitted_artifact(kind, call)
     query = select(Version).where(Version.artifact_id == artifact.id)
-    if call.answer is not Answer.YES:
+    if call.decision is not Decision.YES:
         query = query.where(Version.is_complete)
     field, _, direction = call.query.get("sort-order", "SEMVER_DESC").rpartition("_")
     keys: dict[str, Callable[[Version], Any]] = {

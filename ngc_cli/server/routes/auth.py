@@ -53,7 +53,7 @@ def me(call: Call) -> dict[str, Any]:
     org = None
     if name is not None:
         org = call.db.scalar(select(Org).where(Org.name == name))
-        if org is None or all(grant.org_id != org.id for grant in call.caller.grants):
+        if org is None or all(grant.org_id != org.id for grant in call.principal.grants):
             raise forbidden(f"you are not a member of org '{name}'")
     value = user_object(user, memberships(call.db, [user.id], org))
     return {"user": value, "userRoles": value["roles"]}
@@ -67,7 +67,7 @@ def rename_me(call: Call) -> dict[str, Any]:
 
 
 def _own_user(call: Call) -> User:
-    user = user_of(call.db, call.caller)
+    user = user_of(call.db, call.principal)
     if user is None:
         raise not_found("a service key has no user")
     return user

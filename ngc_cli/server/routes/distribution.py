@@ -30,16 +30,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from ngc_cli.oci import manifest as oci
 from ngc_cli.oci.descriptor import OCI_INDEX, is_digest
 from ngc_cli.server import images
-from ngc_cli.server.auth import roles as access
 from ngc_cli.server.auth import scopes
-from ngc_cli.server.auth.keys import caller_of, find_key, key_in_basic
-from ngc_cli.server.auth.roles import GUEST, Action, Answer
-from ngc_cli.server.auth.scopes import API_VERSION, Bearer, RegistryGate, Scope
+from ngc_cli.server.auth.keys import find_key, key_in_basic, principal_of
+from ngc_cli.server.auth.roles import GUEST, Action, Decision, decide
+from ngc_cli.server.auth.scopes import API_VERSION, Scope, TokenAuthenticator, token_principal
 from ngc_cli.server.clock import iso, utc_now
-from ngc_cli.server.content.receive import take_bytes
-from ngc_cli.server.content.serve import deliver, matches
+from ngc_cli.server.content.receive import receive_body
+from ngc_cli.server.content.serve import matches, serve_content
 from ngc_cli.server.content.store import DigestMismatch, Part
-from ngc_cli.server.endpoint import ActionRoute, BaseCall, Call, Gate, StreamCall, route
+from ngc_cli.server.endpoint import ActionRoute, Authenticator, BaseCall, Call, StreamCall, route
 from ngc_cli.server.images import RepositoryPath
 from ngc_cli.server.metadata import (
     BlobUpload,
@@ -48,7 +47,7 @@ from ngc_cli.server.metadata import (
     ImageRepository,
     store_content,
 )
-from ngc_cli.server.problems import Dialect, Problem
+from ngc_cli.server.problems import ErrorFormat, Problem
 
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _REFERRERS_MAX_BYTES = oci.MANIFEST_MAX_BYTES - 1024
@@ -94,12 +93,12 @@ def proxy_auth(call: Call) -> Response:
         except Problem as problem:
             problem.headers["WWW-Authenticate"] = 'Basic realm="ngc"'
             raise
-    caller = caller_of(key) if key is not None else GUEST
+    principal = principal_of(key) if key is not None else GUEST
     texts = " ".join(call.request.query_params.getlist("scope")).split()
     asked = [scope for scope in map(Scope.parse, texts) if scope is not None]
     ttl_s = min(scopes.TOKEN_TTL_S, call.registry.config.token_ttl_s)
     issued_at = utc_now()
-    token = scopes.issue(call.registry.signer, key, scopes.granted(call.db, caller, asked), ttl_s)
+    token = scopes.issue(call.registry.signer, key, scopes.granted(call.db, principal, asked), ttl_s)
     return JSONResponse(
         {"token": token, "access_token": token, "expires_in": ttl_s, "issued_at": iso(issued_at)},
         headers={"Cache-Control": "no-store"},
@@ -108,26 +107,26 @@ def proxy_auth(call: Call) -> Response:
 
 def base(call: Call) -> Response:
     """end-1: whether this is a registry, and whether the token is good."""
-    Bearer.of(call.registry, call.db, call.request, None)
+    token_principal(call.registry, call.db, call.request, None)
     return JSONResponse({}, headers=API_VERSION)
 
 
 def catalog(call: Call) -> Response:
     """The repositories in the orgs and teams that the caller administers."""
     scope = Scope("registry", "catalog", ("*",))
-    bearer = Bearer.of(call.registry, call.db, call.request, scope)
-    if bearer.caller.is_guest or not bearer.covers(scope):
+    principal = token_principal(call.registry, call.db, call.request, scope)
+    if principal.is_guest or not scope.is_granted_to(principal):
         raise scopes.challenge(call.request, scope, "authentication required", "insufficient_scope")
     rows = call.db.execute(
         select(ImageRepository.path, ImageRepository.org_id, ImageRepository.team_id).where(
             ImageRepository.is_published,
-            ImageRepository.org_id.in_({item.org_id for item in bearer.caller.grants}),
+            ImageRepository.org_id.in_({item.org_id for item in principal.grants}),
         )
     )
     paths = sorted(
         path
         for path, org_id, team_id in rows
-        if access.answer(bearer.caller, Action.PUBLISH, org_id, team_id) is Answer.YES
+        if decide(principal, Action.PUBLISH, org_id, team_id) is Decision.YES
     )
     page, link = _page(call, paths, paths, "/v2/_catalog")
     return JSONResponse({"repositories": page}, headers=link)
@@ -177,8 +176,10 @@ def list_referrers(call: Call) -> Response:
     wanted = call.query.get("artifactType", "")
     after = call.query.get("after", "")
     repository = images.find_repository(call.db, call.path["repository"])
-    if repository is not None or not call.permitted:
-        call.permit(images.thing_of(repository) if repository is not None else None, call.path["repository"])
+    if repository is not None or not call.is_authorized:
+        call.authorize(
+            images.access_resource(repository) if repository is not None else None, call.path["repository"]
+        )
     entries: list[dict[str, Any]] = []
     headers = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
     size_bytes, last_id = 0, int(after) if after.isascii() and after.isdigit() else 0
@@ -234,10 +235,10 @@ def put_manifest(call: Call) -> Response:
     """end-7: store a manifest; the first one makes the repository show."""
     parsed = images.read_manifest(call.raw_body, call.request.headers.get("content-type", ""))
     path = RepositoryPath.parse(call.path["repository"])
-    repository = images.repository_to_push_to(call.db, path, call.the_org, call.team, call.caller.user_id)
+    repository = images.repository_to_push_to(call.db, path, call.the_org, call.team, call.principal.user_id)
     reference = call.path["reference"]
     manifest = images.put_manifest(
-        call.db, call.registry.contents, repository, reference, call.raw_body, parsed, call.caller.user_id
+        call.db, call.registry.contents, repository, reference, call.raw_body, parsed, call.principal.user_id
     )
     headers = {
         "Location": f"/v2/{path}/manifests/{manifest.digest}",
@@ -282,7 +283,7 @@ def get_blob(call: Call) -> Response:
     if call.request.method == "GET" and call.registry.config.files_url:
         link = call.registry.link(call.request, "GET", f"/links/content/{blob.sha256}")
         return RedirectResponse(link, headers={"Docker-Content-Digest": digest})  # 307
-    return deliver(
+    return serve_content(
         call.registry.contents,
         call.request,
         blob.sha256,
@@ -384,7 +385,7 @@ async def cancel_upload(call: StreamCall) -> Response:
 def _mount(call: StreamCall, path: RepositoryPath, digest: str, source: str, db: Session) -> bool:
     """Link a blob of another repository the caller may pull from; false leads to an upload, as for no such blob."""
     scope = Scope("repository", source, ("pull",))
-    if not (_bearer(call).covers(scope) and scopes.may(db, call.caller, source, "pull")):
+    if not (scope.is_granted_to(call.principal) and scopes.may_access(db, call.principal, source, "pull")):
         return False
     repository = images.find_repository(db, source)
     blob = images.find_blob(db, repository, digest) if repository is not None else None
@@ -421,7 +422,7 @@ async def _receive(call: StreamCall, path: RepositoryPath, upload_id: str) -> _P
     if announced_bytes == 0 or not _has_body(call.request):
         return progress
     body = _Body(call.request)
-    part = await take_bytes(
+    part = await receive_body(
         body.chunks(),
         lambda: call.registry.contents.write_part(
             upload_id, number, size_bytes=announced_bytes or 0, hashed=number == 1
@@ -545,7 +546,7 @@ def _upload(call: BaseCall, upload_id: str, db: Session) -> BlobUpload:
 
 
 def _push_target(call: StreamCall, db: Session, path: RepositoryPath) -> ImageRepository:
-    return images.repository_to_push_to(db, path, call.the_org, call.team, call.caller.user_id)
+    return images.repository_to_push_to(db, path, call.the_org, call.team, call.principal.user_id)
 
 
 # answers
@@ -599,8 +600,8 @@ def _repository(call: BaseCall, db: Session | None = None) -> ImageRepository:
     assert session is not None
     path = call.path["repository"]
     found = images.find_repository(session, path)
-    call.permit(images.thing_of(found) if found is not None else None, f"repository '{path}'")
-    assert found is not None  # permit refuses what does not exist
+    call.authorize(images.access_resource(found) if found is not None else None, f"repository '{path}'")
+    assert found is not None  # authorize refuses what does not exist
     return found
 
 
@@ -612,14 +613,8 @@ def _manifest(call: Call, repository: ImageRepository) -> ImageManifest:
     return found
 
 
-def _bearer(call: BaseCall) -> Bearer:
-    bearer = call.request.state.bearer
-    assert isinstance(bearer, Bearer)
-    return bearer
-
-
 def _token_covers(call: BaseCall, action: str) -> bool:
-    return _bearer(call).covers(Scope("repository", call.path["repository"], (action,)))
+    return Scope("repository", call.path["repository"], (action,)).is_granted_to(call.principal)
 
 
 def _oci(
@@ -631,22 +626,16 @@ def _oci(
         methods,
         endpoint,
         action=action,
-        gate=RegistryGate(*scope_actions),
+        authenticator=TokenAuthenticator(*scope_actions),
     )
 
 
-class _OpenGate(Gate):
-    """For routes that look at credentials themselves."""
-
-    dialect = Dialect.OCI
-
-
-_OPEN_GATE = _OpenGate()
+_OPEN = Authenticator(ErrorFormat.OCI)
 
 
 def _open(path: str, endpoint: Any) -> ActionRoute:
     """A route outside of repositories."""
-    return route(path, ["GET"], endpoint, action=Action.ANYONE, gate=_OPEN_GATE)
+    return route(path, ["GET"], endpoint, action=Action.ANYONE, authenticator=_OPEN)
 
 
 _PULL = (Action.DOWNLOAD, "pull")

@@ -22,7 +22,7 @@ from ngc_cli.server.artifacts import (
     version_object,
 )
 from ngc_cli.server.auth.roles import Action
-from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.serve import serve_content
 from ngc_cli.server.content.store import CHUNK_BYTES, ContentStore
 from ngc_cli.server.endpoint import ActionRoute, Call, route
 from ngc_cli.server.metadata import File, Version
@@ -80,7 +80,9 @@ def _file_itself(call: Call, file: File) -> Response:
     path = f"/links/content/{file.sha256}"
     if call.registry.config.files_url:
         return RedirectResponse(call.registry.link(call.request, "GET", path), status_code=302)
-    return deliver(call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path))
+    return serve_content(
+        call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path)
+    )
 
 
 def all_files(kind: Kind, call: Call) -> Response:

@@ -55,7 +55,7 @@ def create(call: Call) -> dict[str, Any]:
     if repository is not None and repository.is_published:
         raise exists(f"repository '{path}' already exists")
     if repository is None:
-        repository = images.add_repository(call.db, path, call.the_org, call.team, call.caller.user_id)
+        repository = images.add_repository(call.db, path, call.the_org, call.team, call.principal.user_id)
     repository.is_published = True
     return _describe(call, repository)
 
@@ -281,8 +281,8 @@ def _repository(call: Call) -> ImageRepository:
     found = images.find_repository(call.db, path)
     if found is not None and not found.is_published:
         found = None
-    call.permit(images.thing_of(found) if found is not None else None, f"repository '{path}'")
-    assert found is not None  # permit refuses what does not exist
+    call.authorize(images.access_resource(found) if found is not None else None, f"repository '{path}'")
+    assert found is not None  # authorize refuses what does not exist
     return found
 
 

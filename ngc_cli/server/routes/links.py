@@ -19,8 +19,8 @@ from starlette.responses import Response
 
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content.receive import finish_upload, require_upload, take_bytes
-from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.receive import finish_upload, receive_body, require_upload
+from ngc_cli.server.content.serve import serve_content
 from ngc_cli.server.content.store import Part
 from ngc_cli.server.endpoint import Call, StreamCall, route
 from ngc_cli.server.metadata import UploadPart, parts_of
@@ -35,7 +35,7 @@ def attachment(path: str) -> dict[str, str]:
 def content(call: Call) -> Response:
     """The bytes of a content."""
     sha256 = call.path["sha256"]
-    return deliver(call.registry.contents, call.request, sha256, more_headers=attachment(sha256))
+    return serve_content(call.registry.contents, call.request, sha256, more_headers=attachment(sha256))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ async def receive_part(call: StreamCall) -> Response:
     if announced is not None and announced != str(size_bytes):
         raise unprocessable(f"part {number} must have {size_bytes} bytes, not {announced}")
     store = call.registry.contents
-    part = await take_bytes(
+    part = await receive_body(
         call.chunks(),
         lambda: store.write_part(arriving.upload_id, number, size_bytes=size_bytes, hashed=whole),
         limit_bytes=size_bytes,

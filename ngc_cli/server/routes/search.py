@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from ngc_cli.server.artifacts import chunked, latest_versions
-from ngc_cli.server.auth.roles import Action, Answer, Caller, answer
+from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import Artifact, Org, Team
@@ -52,7 +52,7 @@ class Hit:
 class Visible:
     """What a search may show: everything public, or of one org what the caller may look at."""
 
-    caller: Caller
+    principal: Principal
     org: Org | None = None
     teams: tuple[Team | None, ...] = ()
 
@@ -64,7 +64,7 @@ class Visible:
         for team in self.teams:
             team_id = team.id if team else None
             here = and_(table.org_id == self.org.id, table.team_id == team_id)
-            everything = answer(self.caller, Action.VIEW, self.org.id, team_id) is Answer.YES
+            everything = decide(self.principal, Action.VIEW, self.org.id, team_id) is Decision.YES
             found.append(here if everything else and_(here, table.is_public.is_(True)))
         return or_(*found)
 
@@ -195,16 +195,16 @@ def _whole(params: Mapping[str, Any], name: str, default: int, *, at_least: int)
 
 def search_catalog(call: Call) -> dict[str, Any]:
     """What is public, for everyone."""
-    return _search(call, Visible(call.caller))
+    return _search(call, Visible(call.principal))
 
 
 def search_org(call: Call) -> dict[str, Any]:
     """What the caller may look at in an org with its teams, or in one team."""
-    call.permitted = True  # each thing is weighed on its own
+    call.is_authorized = True  # each thing is weighed on its own
     if call.team is not None:
-        return _search(call, Visible(call.caller, call.the_org, (call.team,)))
+        return _search(call, Visible(call.principal, call.the_org, (call.team,)))
     teams = call.db.scalars(select(Team).where(Team.org_id == call.the_org.id))
-    return _search(call, Visible(call.caller, call.the_org, (None, *teams)))
+    return _search(call, Visible(call.principal, call.the_org, (None, *teams)))
 
 
 def search_subscriptions(call: Call) -> dict[str, Any]:
@@ -275,13 +275,13 @@ def _hit_object(hit: Hit, search_type: str) -> dict[str, Any]:
 
 def label_sets(call: Call) -> dict[str, Any]:
     """The global label sets: none, so that every label stays as it was typed."""
-    call.permitted = True
+    call.is_authorized = True
     return {"labelSets": []}
 
 
 def label_set(call: Call) -> dict[str, Any]:
     """One label set, of which there are none."""
-    call.permitted = True
+    call.is_authorized = True
     raise not_found(f"label set '{call.path['name']}' not found")
 
 
