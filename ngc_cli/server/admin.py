@@ -15,7 +15,7 @@ from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_role
 from ngc_cli.server.auth.keys import key_digest, new_key
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.images import API_WORDS
+from ngc_cli.server.images.names import API_WORDS
 from ngc_cli.server.metadata import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 _ORG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,254}")

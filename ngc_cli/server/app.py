@@ -19,7 +19,18 @@ from ngc_cli.server.content.store import FolderStore
 from ngc_cli.server.endpoint import ActionRoute, Registry
 from ngc_cli.server.metadata import Database
 from ngc_cli.server.problems import ErrorFormat, Problem, render
-from ngc_cli.server.routes import artifacts, auth, distribution, files, images, links, orgs, search, uploads
+from ngc_cli.server.routes import (
+    artifacts,
+    auth,
+    distribution,
+    files,
+    links,
+    orgs,
+    repositories,
+    search,
+    uploads,
+)
+from ngc_cli.server.routes.distribution.repository import is_oci_path
 
 ROUTES: tuple[ActionRoute, ...] = (
     *links.ROUTES,  # the most frequent requests first: they are tried in this order
@@ -29,7 +40,7 @@ ROUTES: tuple[ActionRoute, ...] = (
     *artifacts.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
-    *images.ROUTES,
+    *repositories.ROUTES,
     *distribution.ROUTES,
 )
 
@@ -74,5 +85,5 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = "there is nothing at this path" if error.status_code == 404 else error.detail
     problem = Problem(error.status_code, said, headers=error.headers)
-    error_format = ErrorFormat.OCI if distribution.is_oci_path(request.url.path) else ErrorFormat.NGC
+    error_format = ErrorFormat.OCI if is_oci_path(request.url.path) else ErrorFormat.NGC
     return render(problem, error_format, uuid.uuid4().hex)

@@ -15,12 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
-from ngc_cli.server import images
 from ngc_cli.server.auth.keys import key_of_claims, principal_of
 from ngc_cli.server.auth.roles import ANY_TEAM, GUEST, Action, Decision, Principal, allows, decide
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.endpoint import Authenticator, BaseCall, Registry
-from ngc_cli.server.images import RepositoryPath
+from ngc_cli.server.images.names import RepositoryPath
+from ngc_cli.server.images.repositories import access_resource, find_repository
 from ngc_cli.server.metadata import ApiKey, Org, Team
 from ngc_cli.server.problems import ErrorFormat, Problem, forbidden
 
@@ -95,8 +95,8 @@ def may_access(db: Session, principal: Principal, repository: str, name: str) ->
     decision = decide(principal, _ACTIONS[name], org.id, team_id)
     if decision is Decision.YES:
         return True
-    found = images.find_repository(db, path)
-    return allows(decision, principal, images.access_resource(found) if found is not None else None)
+    found = find_repository(db, path)
+    return allows(decision, principal, access_resource(found) if found is not None else None)
 
 
 def issue(signer: Signer, key: ApiKey | None, scopes: Sequence[Scope], ttl_s: int) -> str:

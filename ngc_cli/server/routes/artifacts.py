@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from ngc_cli.server.artifacts import (
+from ngc_cli.server.artifacts.queries import (
     artifact_object,
     find_artifact,
     find_version,
@@ -21,13 +21,7 @@ from ngc_cli.server.artifacts import (
     version_object,
     version_order,
 )
-from ngc_cli.server.auth.roles import Action, Decision
-from ngc_cli.server.clock import utc_now
-from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
-from ngc_cli.server.metadata import Artifact, File, Version
-from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
-from ngc_cli.server.problems import conflict, exists, unprocessable
-from ngc_cli.server.schema import (
+from ngc_cli.server.artifacts.schema import (
     KINDS,
     Kind,
     check_members,
@@ -37,6 +31,12 @@ from ngc_cli.server.schema import (
     require_name,
     require_version,
 )
+from ngc_cli.server.auth.roles import Action, Decision
+from ngc_cli.server.clock import utc_now
+from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
+from ngc_cli.server.metadata import Artifact, File, Version
+from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
+from ngc_cli.server.problems import conflict, exists, unprocessable
 
 KindEndpoint = Callable[[Kind, Call], Any]
 

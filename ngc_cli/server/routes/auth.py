@@ -12,13 +12,13 @@ from sqlalchemy import select
 
 from ngc_cli import __version__
 from ngc_cli.roles import OF_2020, ROLES
-from ngc_cli.server.accounts import memberships, user_object
+from ngc_cli.server.artifacts.schema import text
 from ngc_cli.server.auth.keys import find_key, issue_token, key_in_basic, user_of
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import KeyKind, Org, User
+from ngc_cli.server.people.objects import memberships, user_object
 from ngc_cli.server.problems import forbidden, not_found, unprocessable
-from ngc_cli.server.schema import text
 
 _CONTENT_SERVICES = ("CONTAINER", "MODEL", "MODELSCRIPT")
 _USER_SERVICES = ("ORG", "TEAM", "USER")

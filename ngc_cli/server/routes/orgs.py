@@ -23,14 +23,14 @@ from sqlalchemy.exc import IntegrityError
 from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 from ngc_cli.server import admin
-from ngc_cli.server.accounts import memberships, org_object, team_object, user_object
+from ngc_cli.server.artifacts.schema import text
 from ngc_cli.server.auth.roles import ANY_TEAM, Action
 from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import Invitation, Membership, Org, Team, User
 from ngc_cli.server.paging import Window
+from ngc_cli.server.people.objects import memberships, org_object, team_object, user_object
 from ngc_cli.server.problems import conflict, exists, not_found, unprocessable
-from ngc_cli.server.schema import text
 
 Offer = tuple[Team | None, str]
 

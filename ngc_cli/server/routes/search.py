@@ -15,13 +15,13 @@ from typing import Any, Protocol, cast
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from ngc_cli.server.artifacts import chunked, latest_versions
+from ngc_cli.server.artifacts.queries import latest_versions
+from ngc_cli.server.artifacts.schema import KINDS, Kind
 from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
-from ngc_cli.server.metadata import Artifact, Org, Team
+from ngc_cli.server.metadata import Artifact, Org, Team, chunked
 from ngc_cli.server.problems import not_found, unprocessable
-from ngc_cli.server.schema import KINDS, Kind
 
 _PAGE_SIZE = 100
 _LARGEST_PAGE_SIZE = 1000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.artifacts import version_order
+from ngc_cli.server.artifacts.queries import version_order
 from ngc_cli.server.auth.roles import (
     GUEST,
     TABLE,

@@ -22,9 +22,9 @@ from support.registry import RunningRegistry
 
 from ngc_cli.server import admin
 from ngc_cli.server.app import ROUTES
-from ngc_cli.server.images import API_WORDS
+from ngc_cli.server.images.names import API_WORDS
 from ngc_cli.server.problems import ErrorFormat
-from ngc_cli.server.routes.distribution import is_oci_path
+from ngc_cli.server.routes.distribution.repository import is_oci_path
 
 
 @pytest.fixture

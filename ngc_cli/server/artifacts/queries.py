@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ngc_cli.server.artifacts.schema import Kind
 from ngc_cli.server.auth.roles import Decision, Principal, Resource
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call
 from ngc_cli.server.metadata import Artifact, File, Org, Team, Version
 from ngc_cli.server.problems import not_found
-from ngc_cli.server.schema import Kind
 
-QUERY_CHUNK = 900
-_Item = TypeVar("_Item")
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -158,8 +156,3 @@ def file_object(file: File) -> dict[str, Any]:
 def base64_sha256(sha256: str) -> str:
     """The padded standard base64 of a hex sha256."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
-
-
-def chunked(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
-    """The items in portions that a database takes as parameters of one statement."""
-    return (items[start : start + QUERY_CHUNK] for start in range(0, len(items), QUERY_CHUNK))
