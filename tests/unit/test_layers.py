@@ -12,12 +12,13 @@ import pytest
 import ngc_cli
 
 ROOT = Path(ngc_cli.__file__).parent
-LEAVES = frozenset({"errors", "refs", "records", "events", "units", "roles"})
+LEAVES = frozenset({"errors", "refs", "records", "events", "files", "units", "roles"})
 MAY_IMPORT = {
     "errors": set(),
     "refs": {"errors"},
     "records": {"errors"},
     "events": set(),
+    "files": set(),
     "units": {"errors"},
     "roles": {"errors"},
     "http": LEAVES,
