@@ -12,6 +12,10 @@ LINK_TTL_S = (
 BODY_LIMIT_BYTES = (
     32 * 1024 * 1024
 )  # JSON and manifests (4 MiB); a commit of 4,000 files with long paths has 5 MB
+GRACE_S = (
+    3600  # longer than a push or download takes between two steps, so that gc never removes what is in use
+)
+ABANDONED_S = 7 * 24 * 3600  # an upload that breaks off on a Friday resumes on Monday
 
 
 @dataclass(frozen=True)

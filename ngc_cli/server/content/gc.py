@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ngc_cli.server.clock import utc_now
+from ngc_cli.server.config import ABANDONED_S, GRACE_S
 from ngc_cli.server.content.store import ContentStore
 from ngc_cli.server.endpoint import Registry
 from ngc_cli.server.metadata import (
@@ -33,9 +34,6 @@ from ngc_cli.server.metadata import (
     Version,
     chunked,
 )
-
-GRACE_S = 3600
-ABANDONED_S = 7 * 24 * 3600
 
 
 @dataclass
