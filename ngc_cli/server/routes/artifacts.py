@@ -26,10 +26,10 @@ from ngc_cli.server.artifacts.schema import (
     Kind,
     check_members,
     flag,
-    labels,
     merge_details,
     require_name,
     require_version,
+    texts,
 )
 from ngc_cli.server.auth.roles import Action, Decision
 from ngc_cli.server.clock import utc_now
@@ -58,7 +58,7 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
         name=name,
         owner_id=call.principal.user_id,
         details=details,
-        labels=labels("labelsV2", body.get("labelsV2") or []),
+        labels=texts("labelsV2", body.get("labelsV2") or []),
     )
     call.db.add(artifact)
     call.db.flush()
@@ -82,7 +82,7 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
     body = call.body
     artifact.details = merge_details(artifact.details, check_members(kind.members, body))
     if body.get("labelsV2") is not None:
-        artifact.labels = labels("labelsV2", body["labelsV2"])
+        artifact.labels = texts("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
     if opened:
         call.require(Action.PUBLISH, call.team.id if call.team else None)
@@ -149,7 +149,6 @@ def version_info(kind: Kind, call: Call) -> dict[str, Any]:
 
 def update_version(kind: Kind, call: Call) -> dict[str, Any]:
     """Change what is said about a version, make it complete, or with ``?set-latest=true`` the latest."""
-    permitted_version(kind, call)
     version = call.db.scalars(
         select(Version).where(Version.id == permitted_version(kind, call).id).with_for_update()
     ).one()

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from ngc_cli.oci import manifest as oci
-from ngc_cli.server.artifacts.schema import Check, check_members, flag, labels, link, text
+from ngc_cli.server.artifacts.schema import PUBLISHING, Check, check_members, flag, link, text, texts
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
@@ -37,6 +37,7 @@ _MEMBERS: Mapping[str, Check] = {
     "publisher": text(),
     "logo": link,
     "isMultinodeEnabled": flag,
+    **PUBLISHING,
 }
 
 
@@ -79,7 +80,7 @@ def _describe(call: Call, repository: ImageRepository) -> dict[str, Any]:
     body = call.body
     repository.details = {**repository.details, **check_members(_MEMBERS, body)}
     if body.get("labelsV2") is not None:
-        repository.labels = labels("labelsV2", body["labelsV2"])
+        repository.labels = texts("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestPull": flag}, body)
     if opened:
         call.require(Action.PUBLISH, call.team.id if call.team else None)
@@ -342,7 +343,11 @@ class ImageSource:
                 team_name=repository.team.name if repository.team else "",
                 display_name=details.get("displayName", repository.name),
                 description=details.get("shortDescription", ""),
-                created_by=repository.owner.client_id if repository.owner else "",
+                owner=repository.owner,
+                policies=frozenset(details.get("policyLabels", ())),
+                release_types=frozenset(filter(None, [details.get("releaseType")])),
+                product_names=details.get("productNames", ()),
+                access_type=details.get("accessType", ""),
                 created_at=repository.created_at,
                 updated_at=repository.updated_at,
                 is_public=repository.is_public,
