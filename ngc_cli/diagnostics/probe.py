@@ -11,7 +11,6 @@ import http.client
 import logging
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -22,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from ngc_cli import __version__
 from ngc_cli.diagnostics.certificate import Certificate, read_certificate
+from ngc_cli.diagnostics.surroundings import default_ca_bundle, proxy_for, within
 from ngc_cli.diagnostics.trace import (
     CLOCK_NEXT_STEP,
     CLOCK_TOLERANCE_S,
@@ -89,45 +89,6 @@ class Prober:
             redact_headers(trace.headers),
         )
         return trace
-
-
-def default_ca_bundle() -> str:
-    """The file of certificates trusted when no other is named."""
-    from certifi import where  # what requests uses, and the only name of it that is typed
-
-    return where()
-
-
-def proxy_for(url: str) -> str:
-    """The proxy that requests to this URL take, with its credentials; empty for none."""
-    from requests.utils import get_environ_proxies, select_proxy
-
-    proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
-
-
-def within(limit_s: float, action: Callable[[], Result]) -> Result:
-    """The result of an action that cannot be limited otherwise; raises TimeoutError when it takes longer.
-
-    It runs in a thread that is left alone then, and that does not keep the process from ending.
-    """
-    results: list[Result] = []
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(action())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            failures.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if failures:
-        raise failures[0]
-    if not results:
-        raise TimeoutError
-    return results[0]
 
 
 class _Failed(Exception):

@@ -15,17 +15,14 @@ from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_role
 from ngc_cli.server.auth.keys import key_digest, new_key
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.images import API_WORDS
+from ngc_cli.server.errors import AdminError as AdminError
+from ngc_cli.server.images.names import API_WORDS
 from ngc_cli.server.metadata import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 _ORG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,254}")
 _TEAM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,17}[a-z0-9]")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 RESERVED_NAMES = frozenset({"org", "orgs", "team", "teams", "no-org", "no-team", "versions"})
-
-
-class AdminError(Exception):
-    """A request of the operator that cannot be met; one sentence."""
 
 
 def ensure_org(db: Session, name: str, display_name: str = "") -> Org:

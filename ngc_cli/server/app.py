@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 
 from starlette.applications import Starlette
@@ -12,14 +11,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ngc_cli.server.access_log import AccessLog
-from ngc_cli.server.admin import AdminError
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.config import ServerConfig
-from ngc_cli.server.content.store import FolderStore
+from ngc_cli.server.content.backends import open_store
 from ngc_cli.server.endpoint import ActionRoute, Registry
 from ngc_cli.server.metadata import Database
-from ngc_cli.server.problems import Dialect, Problem, render
-from ngc_cli.server.routes import artifacts, auth, distribution, files, images, links, orgs, search, uploads
+from ngc_cli.server.problems import ErrorFormat, Problem, render
+from ngc_cli.server.routes import (
+    artifacts,
+    auth,
+    distribution,
+    files,
+    links,
+    orgs,
+    repositories,
+    search,
+    uploads,
+)
+from ngc_cli.server.routes.distribution.repository import is_oci_path
 
 ROUTES: tuple[ActionRoute, ...] = (
     *links.ROUTES,  # the most frequent requests first: they are tried in this order
@@ -29,33 +38,18 @@ ROUTES: tuple[ActionRoute, ...] = (
     *artifacts.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
-    *images.ROUTES,
+    *repositories.ROUTES,
     *distribution.ROUTES,
 )
 
 
 def open_registry(config: ServerConfig) -> Registry:
-    """The data of a registry, made on first use; raises AdminError when folder and database are not of one."""
+    """Open the data of a registry, made on first use; raises AdminError when its contents belong to another database."""
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(config.sqlalchemy_url)
     database.create_tables()
-    _require_same_registry(config, database)
-    return Registry(config, database, FolderStore(config.data_dir), Signer(database.secret("signing_secret")))
-
-
-def _require_same_registry(config: ServerConfig, database: Database) -> None:
-    """Mark the folder as that of this database, or refuse a folder that another has marked.
-
-    To a database that knows none of its contents, all of them would be garbage to be collected.
-    """
-    identity = database.secret("registry_id").hex()
-    mark = config.data_dir / "registry-id"
-    if not mark.exists():
-        temp = config.data_dir / f"registry-id.{os.getpid()}"
-        temp.write_text(identity, encoding="ascii")
-        temp.replace(mark)
-    if mark.read_text(encoding="ascii") != identity:
-        raise AdminError(f"'{config.data_dir}' holds the contents of a registry with another database")
+    store = open_store(config, database.secret("registry_id").hex())
+    return Registry(config, database, store, Signer(database.secret("signing_secret")))
 
 
 def create_app(config: ServerConfig) -> Starlette:
@@ -74,5 +68,5 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = "there is nothing at this path" if error.status_code == 404 else error.detail
     problem = Problem(error.status_code, said, headers=error.headers)
-    dialect = Dialect.OCI if distribution.is_oci_path(request.url.path) else Dialect.NGC
-    return render(problem, dialect, uuid.uuid4().hex)
+    error_format = ErrorFormat.OCI if is_oci_path(request.url.path) else ErrorFormat.NGC
+    return render(problem, error_format, uuid.uuid4().hex)

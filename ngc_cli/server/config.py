@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-TOKEN_TTL_S = 3600
-LINK_TTL_S = 6 * 3600
-BODY_LIMIT_BYTES = 32 * 1024 * 1024
+TOKEN_TTL_S = 3600  # clients renew at the end; a longer life gains nothing, since the key is looked up anyway
+LINK_TTL_S = (
+    6 * 3600
+)  # a file is asked for with one link, however slow the line: 6 hours carry 20 GB at 1 MB/s
+BODY_LIMIT_BYTES = (
+    32 * 1024 * 1024
+)  # JSON and manifests (4 MiB); a commit of 4,000 files with long paths has 5 MB
+GRACE_S = (
+    3600  # longer than a push or download takes between two steps, so that gc never removes what is in use
+)
+ABANDONED_S = 7 * 24 * 3600  # an upload that breaks off on a Friday resumes on Monday
 
 
 @dataclass(frozen=True)
@@ -15,7 +23,7 @@ class ServerConfig:
     """Where the registry keeps its data and how long what it signs stays good.
 
     ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
-    the origin the caller used.
+    the origin the request used. ``content_store`` names one of ``content.store.BACKENDS``.
     """
 
     data_dir: Path
@@ -25,6 +33,7 @@ class ServerConfig:
     link_ttl_s: int = LINK_TTL_S
     body_limit_bytes: int = BODY_LIMIT_BYTES
     access_log: Path | None = None
+    content_store: str = "folder"
 
     @property
     def sqlalchemy_url(self) -> str:

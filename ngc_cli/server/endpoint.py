@@ -1,11 +1,12 @@
-"""What every request goes through: who calls, whether they may, one transaction, one answer.
+"""What every request goes through: authentication, authorization, one transaction, one response.
 
-Each route is built by ``route`` and names its ``Action``, which is checked here before the endpoint runs. An
-endpoint is a sync function ``Call -> dict | Response`` that runs in a thread inside one transaction, or an
-``async`` function ``StreamCall -> Response`` for bytes, which opens short transactions itself.
+A route is a ``route(path, methods, endpoint, action=...)``. Before its endpoint runs, its ``Authenticator`` finds
+the principal and the table of ``auth.roles`` decides about the action. An endpoint is a sync function
+``Call -> dict | Response`` that runs in a thread inside one transaction, or an ``async`` function
+``StreamCall -> Response`` for bytes, which opens short transactions itself.
 
-Where the table's answer hangs on the thing asked for ("own", "public"), the endpoint must ask ``Call.permit``
-with that thing; a call that ends without having done so is refused and rolled back.
+If the decision depends on the resource ("own", "public"), the endpoint must call ``Call.authorize(resource)``;
+otherwise the request is refused and rolled back.
 """
 
 from __future__ import annotations
@@ -26,16 +27,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ngc_cli.server.auth import roles as access
-from ngc_cli.server.auth.keys import caller_of, key_of_bearer
-from ngc_cli.server.auth.roles import GUEST, Action, Answer, Caller, Standing, Thing
+from ngc_cli.server.auth.keys import key_of_bearer, principal_of
+from ngc_cli.server.auth.roles import (
+    ANY_TEAM,
+    GUEST,
+    TABLE,
+    Action,
+    Decision,
+    Principal,
+    Relation,
+    Resource,
+    allows,
+    decide,
+)
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.content.store import ContentStore, is_disk_full
 from ngc_cli.server.metadata import Database, Org, Team
 from ngc_cli.server.problems import (
     REQUEST_ID_HEADER,
-    Dialect,
+    ErrorFormat,
     Problem,
     conflict,
     forbidden,
@@ -65,39 +76,43 @@ class Registry:
         return base.rstrip("/") + self.signer.sign_link(method, path, self.config.link_ttl_s)
 
 
-class Gate:
-    """How the callers of a route show who they are, and how they are refused.
+class Authenticator:
+    """Authenticates the requests of a route and words their refusals.
 
-    This one is that of the NGC API: scoped keys and tokens as Bearer, guests without.
+    This base implementation is that of the NGC API: a scoped key or a token as Bearer; without one, a guest.
     """
 
-    dialect = Dialect.NGC
+    def __init__(self, error_format: ErrorFormat = ErrorFormat.NGC) -> None:
+        self.error_format = error_format
 
-    def place(self, params: Mapping[str, str]) -> tuple[str, str]:
-        """Names of the org and team a request is about, by the parameters in its path."""
+    def org_and_team(self, params: Mapping[str, str]) -> tuple[str, str]:
+        """Names of the org and team a request is about, from the parameters of its path; empty for none."""
         return params.get("org", ""), params.get("team", "")
 
-    def caller(self, registry: Registry, db: Session, request: Request) -> Caller:
-        """Who sends this request; raises a 401 Problem for credentials that are not good."""
+    def authenticate(self, registry: Registry, db: Session, request: Request) -> Principal:
+        """The principal of a request; raises a 401 Problem for credentials that are not valid."""
         header = request.headers.get("authorization")
         if header is None:
             return GUEST
         scheme, _, value = header.partition(" ")
         if scheme.lower() != "bearer" or not value.strip():
             raise unauthorized("credentials must be sent as Bearer")
-        return caller_of(key_of_bearer(db, registry.signer, value.strip()))
+        return principal_of(key_of_bearer(db, registry.signer, value.strip()))
 
     def refusal(self, call: BaseCall, for_guests: str) -> Problem:
-        """What to answer to whom the table says no: guests are told to sign in, or where they may look, nothing."""
-        if not call.caller.is_guest:
-            place = "/".join(filter(None, self.place(call.path)))
+        """The Problem for a negative decision.
+
+        A guest gets 401, or 404 with the text ``for_guests`` where guests may see public resources.
+        """
+        if not call.principal.is_guest:
+            place = "/".join(filter(None, self.org_and_team(call.path)))
             return forbidden(f"your roles do not let you {call.action.value} in '{place}'")
-        if access.TABLE[call.action][Standing.GUEST] is Answer.NO:
+        if TABLE[call.action][Relation.GUEST] is Decision.NO:
             return unauthorized("this needs an API key")
         return not_found(for_guests)
 
 
-_NGC_GATE = Gate()
+_NGC_API = Authenticator()
 
 
 @dataclass
@@ -106,14 +121,18 @@ class BaseCall:
 
     registry: Registry
     request: Request
-    action: Action
-    gate: Gate
+    route: ActionRoute
     request_id: str
-    caller: Caller = GUEST
+    principal: Principal = GUEST
     org: Org | None = None
     team: Team | None = None
-    answer: Answer = Answer.YES
-    permitted: bool = True
+    decision: Decision = Decision.YES
+    is_authorized: bool = True
+
+    @property
+    def action(self) -> Action:
+        """The action of the route."""
+        return self.route.action
 
     @property
     def path(self) -> dict[str, str]:
@@ -137,37 +156,37 @@ class BaseCall:
         assert self.team is not None
         return self.team
 
-    def permit(self, thing: Thing | None, what: str) -> None:
-        """Refuse with a Problem unless the caller may do the route's action to this thing.
+    def authorize(self, resource: Resource | None, name: str) -> None:
+        """Raise a Problem unless the principal may do the route's action to this resource.
 
-        ``thing`` None means that there is none: who may do the action here anyway learns so by a 404, others get
-        the same refusal as for a thing that exists, so that names cannot be probed. ``what`` names it.
+        ``resource`` None means that it does not exist: whoever may do the action anyway gets a 404, others the
+        same refusal as for a resource that exists, so that names cannot be probed. ``name`` is used in messages.
         """
-        if access.allows(self.answer, self.caller, thing):
-            self.permitted = True
-            if thing is None:
-                raise not_found(f"{what} not found")
+        if allows(self.decision, self.principal, resource):
+            self.is_authorized = True
+            if resource is None:
+                raise not_found(f"{name} not found")
             return
-        if self.answer is Answer.OWN:
-            if thing is None:
-                raise not_found(f"{what} not found")
+        if self.decision is Decision.OWN:
+            if resource is None:
+                raise not_found(f"{name} not found")
             raise forbidden(
-                f"{what} belongs to someone else, and your role lets you do this only to your own"
+                f"{name} belongs to someone else, and your role lets you do this only to your own"
             )
-        raise self.refusal(f"{what} not found")
+        raise self.refusal(f"{name} not found")
 
     def may(self, action: Action, team_id: int | None) -> bool:
-        """Whether the table says yes to another action, in the org of the request or in a team of it."""
-        return access.answer(self.caller, action, self.the_org.id, team_id) is Answer.YES
+        """Whether the principal may do another action, in the org of the request or in a team of it."""
+        return decide(self.principal, action, self.the_org.id, team_id) is Decision.YES
 
     def require(self, action: Action, team_id: int | None) -> None:
-        """Refuse with a 403 Problem unless the table says yes to another action as well."""
+        """Raise a 403 Problem unless the principal may do another action as well."""
         if not self.may(action, team_id):
             raise forbidden(f"your roles do not let you {action.value} in '{self.the_org.name}'")
 
     def refusal(self, for_guests: str) -> Problem:
-        """The refusal for this caller; ``for_guests`` to a guest who may look elsewhere."""
-        return self.gate.refusal(self, for_guests)
+        """The Problem that refuses this request; ``for_guests`` is the text of a guest's 404."""
+        return self.route.authenticator.refusal(self, for_guests)
 
 
 @dataclass
@@ -197,7 +216,7 @@ class StreamCall(BaseCall):
         return await run_in_threadpool(run)
 
     async def transact(self, work: Callable[[Session], _Result]) -> _Result:
-        """Run ``work`` in a thread with a writing session and commit; ``work`` must bear being run again."""
+        """Run ``work`` in a thread with a writing session and commit; ``work`` must be idempotent."""
         return await run_in_threadpool(self.registry.database.write, work)
 
     async def json_body(self) -> dict[str, Any]:
@@ -206,7 +225,7 @@ class StreamCall(BaseCall):
         return await run_in_threadpool(parse_object, body)
 
     def success(self) -> Response:
-        """An answer that has nothing to tell; not an empty one, which the official client takes for an error."""
+        """A response without members of its own; not an empty one, which the official client takes for an error."""
         return JSONResponse({"requestStatus": request_status(None, self.request_id)})
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -219,10 +238,80 @@ StreamEndpoint = Callable[[StreamCall], Coroutine[Any, Any, Response]]
 
 
 class ActionRoute(Route):
-    """A route that says what it is for, and what stands before it; made by ``route`` only."""
+    """A Starlette route that authenticates, authorizes its action, and runs its endpoint."""
 
-    action: Action
-    gate: Gate
+    def __init__(
+        self,
+        path: str,
+        methods: Sequence[str],
+        endpoint: Endpoint | StreamEndpoint,
+        action: Action,
+        authenticator: Authenticator,
+    ) -> None:
+        super().__init__(path, self._respond, methods=list(methods), name=endpoint.__name__)
+        self.action = action
+        self.authenticator = authenticator
+        self._run = endpoint
+
+    async def _respond(self, request: Request) -> Response:
+        """Answer one request; whatever goes wrong becomes an error response in the format of the route."""
+        request_id = uuid.uuid4().hex
+        error_format = self.authenticator.error_format
+        try:
+            if "\0" in request.url.path or b"%00" in request.scope["query_string"]:
+                raise unprocessable("the address holds a NUL character")
+            registry: Registry = request.app.state.registry
+            if self.action is Action.LINK:
+                _require_valid_link(registry, request)
+            if inspect.iscoroutinefunction(self._run):
+                response = await self._run_stream(StreamCall(registry, request, self, request_id))
+            else:
+                body = await _read_body(request, registry.config.body_limit_bytes)
+                response = await run_in_threadpool(self._run_sync, registry, request, request_id, body)
+        except Problem as problem:
+            return render(problem, error_format, request_id)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except IntegrityError:  # two requests met at a unique name
+            return render(
+                conflict("something else changed this at the same moment"), error_format, request_id
+            )
+        except Exception as error:  # noqa: BLE001 - the outermost place: logged, and answered in the route's format
+            if isinstance(error, OSError) and is_disk_full(error):
+                return render(Problem(507, "the registry has no room left"), error_format, request_id)
+            _log.exception("%s %s failed, request id %s", request.method, request.url.path, request_id)
+            return render(Problem(500, "the registry failed; its log tells more"), error_format, request_id)
+        response.headers[REQUEST_ID_HEADER] = request_id
+        return response
+
+    def _run_sync(self, registry: Registry, request: Request, request_id: str, body: bytes) -> Response:
+        def work(db: Session) -> dict[str, Any] | Response:
+            call = Call(registry, request, self, request_id, db=db, raw_body=body)
+            _authorize(call, db)
+            result = cast(Endpoint, self._run)(call)
+            self._require_authorized(call)
+            return result
+
+        if request.method in ("GET", "HEAD"):
+            with registry.database.reading() as db:
+                result = work(db)
+        else:
+            result = registry.database.write(work)
+        if isinstance(result, Response):
+            return result
+        return JSONResponse({"requestStatus": request_status(None, request_id), **result})
+
+    async def _run_stream(self, call: StreamCall) -> Response:
+        if self.action is not Action.LINK:
+            await call.look_up(lambda db: _authorize(call, db))
+        response = await cast(StreamEndpoint, self._run)(call)
+        self._require_authorized(call)
+        return response
+
+    def _require_authorized(self, call: BaseCall) -> None:
+        """Fail closed where an endpoint has forgotten to authorize its resource."""
+        if not call.is_authorized:
+            raise RuntimeError(f"{self.name} did not authorize {self.action.name} on its resource")
 
 
 def route(
@@ -231,51 +320,14 @@ def route(
     endpoint: Endpoint | StreamEndpoint,
     *,
     action: Action,
-    gate: Gate = _NGC_GATE,
+    authenticator: Authenticator = _NGC_API,
 ) -> ActionRoute:
-    """A route with its action and the gate that stands before it."""
-    dialect = gate.dialect
-    streams = inspect.iscoroutinefunction(endpoint)
-
-    async def handle(request: Request) -> Response:
-        registry: Registry = request.app.state.registry
-        request_id = uuid.uuid4().hex
-        try:
-            if "\0" in request.url.path or b"%00" in request.scope["query_string"]:
-                raise unprocessable("the address holds a NUL character")
-            _require_no_credentials_for_link(registry, request, action)
-            if streams:
-                stream = await run_in_threadpool(_admit_stream, registry, request, action, gate, request_id)
-                response = await cast(StreamEndpoint, endpoint)(stream)
-                _require_permitted(stream, endpoint)
-            else:
-                body = await _read_body(request, registry.config.body_limit_bytes)
-                response = await run_in_threadpool(
-                    _run, registry, request, cast(Endpoint, endpoint), action, gate, body, request_id
-                )
-        except Problem as problem:
-            return render(problem, dialect, request_id)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
-        except IntegrityError:  # two requests met at a unique name
-            return render(conflict("something else changed this at the same moment"), dialect, request_id)
-        except Exception as error:  # noqa: BLE001 - the outermost place: logged, and told in the right dialect
-            if isinstance(error, OSError) and is_disk_full(error):
-                return render(Problem(507, "the registry has no room left"), dialect, request_id)
-            _log.exception("%s %s failed, request id %s", request.method, request.url.path, request_id)
-            return render(Problem(500, "the registry failed; its log tells more"), dialect, request_id)
-        response.headers[REQUEST_ID_HEADER] = request_id
-        return response
-
-    made = ActionRoute(path, handle, methods=list(methods), name=endpoint.__name__)
-    made.action, made.gate = action, gate
-    return made
+    """A route of the registry; by default one of the NGC API."""
+    return ActionRoute(path, methods, endpoint, action, authenticator)
 
 
-def _require_no_credentials_for_link(registry: Registry, request: Request, action: Action) -> None:
-    """A signed link is checked here, and takes no other credentials, as in the object stores of the cloud."""
-    if action is not Action.LINK:
-        return
+def _require_valid_link(registry: Registry, request: Request) -> None:
+    """Check a signed link, which takes no other credentials, as in the object stores of the cloud."""
     if "authorization" in request.headers:
         raise Problem(400, "a signed link takes no Authorization header")
     method = "GET" if request.method == "HEAD" else request.method
@@ -283,67 +335,26 @@ def _require_no_credentials_for_link(registry: Registry, request: Request, actio
         raise Problem(403, "the link is not valid or has expired")
 
 
-def _run(
-    registry: Registry,
-    request: Request,
-    endpoint: Endpoint,
-    action: Action,
-    gate: Gate,
-    body: bytes,
-    request_id: str,
-) -> Response:
-    def work(db: Session) -> dict[str, Any] | Response:
-        call = Call(registry, request, action, gate, request_id, db=db, raw_body=body)
-        _admit(call, db)
-        result = endpoint(call)
-        _require_permitted(call, endpoint)
-        return result
-
-    if request.method in ("GET", "HEAD"):
-        with registry.database.reading() as db:
-            result = work(db)
-    else:
-        result = registry.database.write(work)
-    if isinstance(result, Response):
-        return result
-    return JSONResponse({"requestStatus": request_status(None, request_id), **result})
-
-
-def _require_permitted(call: BaseCall, endpoint: Callable[..., Any]) -> None:
-    """Fail closed where an endpoint has forgotten to ask."""
-    if not call.permitted:
-        raise RuntimeError(f"{endpoint.__name__} did not ask whether {call.action.name} is permitted")
-
-
-def _admit_stream(
-    registry: Registry, request: Request, action: Action, gate: Gate, request_id: str
-) -> StreamCall:
-    call = StreamCall(registry, request, action, gate, request_id)
-    if action is not Action.LINK:
-        with registry.database.reading() as db:
-            _admit(call, db)
-    return call
-
-
-def _admit(call: BaseCall, db: Session) -> None:
-    """Find out who calls and look up the table; raises a Problem when the answer is no whatever the thing."""
+def _authorize(call: BaseCall, db: Session) -> None:
+    """Authenticate and decide; raises a Problem when the decision is no whatever the resource."""
     if call.action in (Action.ANYONE, Action.LINK):
         return
-    call.caller = call.gate.caller(call.registry, db, call.request)
+    authenticator = call.route.authenticator
+    call.principal = authenticator.authenticate(call.registry, db, call.request)
     if call.action is Action.SIGNED_IN:
-        if call.caller.is_guest:
+        if call.principal.is_guest:
             raise unauthorized("this needs an API key")
         return
-    enter(call, db, *call.gate.place(call.path))
+    _authorize_in(call, db, *authenticator.org_and_team(call.path))
 
 
-def enter(call: BaseCall, db: Session, org_name: str, team_name: str) -> None:
-    """Look up the table for this org and team; raises a Problem when the answer is no whatever the thing.
+def _authorize_in(call: BaseCall, db: Session, org_name: str, team_name: str) -> None:
+    """Decide about the route's action in this org and team; raises a Problem when the decision is no.
 
-    An org or team that does not exist is refused like one the caller has no part in.
+    An org or team that does not exist is refused like one the principal has no part in.
     """
     call.org = db.scalar(select(Org).where(Org.name == org_name))
-    call.answer = Answer.NO
+    call.decision = Decision.NO
     if call.org is None:
         raise call.refusal(f"org '{org_name}' not found")
     if team_name:
@@ -352,15 +363,15 @@ def enter(call: BaseCall, db: Session, org_name: str, team_name: str) -> None:
     if call.team is not None:
         team_id = call.team.id
     elif team_name:
-        team_id = access.ANY_TEAM
-    call.answer = access.answer(call.caller, call.action, call.org.id, team_id)
-    if call.answer is Answer.NO:
+        team_id = ANY_TEAM
+    call.decision = decide(call.principal, call.action, call.org.id, team_id)
+    if call.decision is Decision.NO:
         raise call.refusal(f"team '{team_name}' not found")
     if team_name and call.team is None:
-        if call.answer is Answer.YES:
+        if call.decision is Decision.YES:
             raise not_found(f"team '{team_name}' not found in org '{org_name}'")
         raise call.refusal(f"team '{team_name}' not found")
-    call.permitted = call.answer is Answer.YES
+    call.is_authorized = call.decision is Decision.YES
 
 
 async def _read_body(request: Request, limit_bytes: int) -> bytes:

@@ -37,7 +37,7 @@ _OCI_CODES = {
 }
 
 
-class Dialect(Enum):
+class ErrorFormat(Enum):
     """Which error body a route answers with."""
 
     NGC = "ngc"
@@ -47,8 +47,8 @@ class Dialect(Enum):
 class Problem(Exception):
     """A request that is refused: HTTP status, one sentence, and where the status does not say it all, a code.
 
-    ``code`` is a ``statusCode`` of the NGC dialect or an error code of the OCI dialect, ``detail`` any JSON value
-    for the OCI dialect.
+    ``code`` is a ``statusCode`` of the NGC error_format or an error code of the OCI error_format, ``detail`` any JSON value
+    for the OCI error_format.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ def unprocessable(message: str) -> Problem:
     return Problem(422, message)
 
 
-def render(problem: Problem, dialect: Dialect, request_id: str) -> Response:
+def render(problem: Problem, error_format: ErrorFormat, request_id: str) -> Response:
     """The answer that tells of a problem."""
     body: dict[str, Any]
-    if dialect is Dialect.OCI:
+    if error_format is ErrorFormat.OCI:
         error = {
             "code": problem.code or _OCI_CODES.get(problem.status, "UNSUPPORTED"),
             "message": problem.message,

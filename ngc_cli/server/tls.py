@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ngc_cli.files import write_atomically
 
 if TYPE_CHECKING:
     import trustme
@@ -23,7 +24,7 @@ def self_signed_certificate(data_dir: Path, host: str) -> Path:
     names = dict.fromkeys((*_LOCAL, *(() if host in wildcards else (host,))))
     leaf = _authority(data_dir).issue_cert(*names)
     path = data_dir / "tls" / "server.pem"
-    _write_secret(path, leaf.private_key_and_cert_chain_pem.bytes())
+    write_atomically(path, leaf.private_key_and_cert_chain_pem.bytes())
     return path
 
 
@@ -35,15 +36,6 @@ def _authority(data_dir: Path) -> trustme.CA:
     if certificate.exists() and key.exists():
         return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
     made = trustme.CA(organization_name="ngc-registry development")
-    _write_secret(key, made.private_key_pem.bytes())
-    certificate.write_bytes(made.cert_pem.bytes())
+    write_atomically(key, made.private_key_pem.bytes())
+    write_atomically(certificate, made.cert_pem.bytes(), mode=0o644)
     return made
-
-
-def _write_secret(path: Path, secret: bytes) -> None:
-    """Replace a file by one that only its owner may read."""
-    temp = path.with_suffix(".tmp")
-    temp.unlink(missing_ok=True)
-    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-    temp.replace(path)

@@ -54,7 +54,6 @@ NOT_FOR = {
 }
 """Libraries that a part leaves to others: HTTP to ``http``, the command line to ``cli``."""
 LONGEST_FILE_LINES = 500
-TO_BE_SPLIT = frozenset({"server/routes/distribution.py"})
 MODULES = sorted(ROOT.rglob("*.py"))
 IDS = [str(path.relative_to(ROOT)) for path in MODULES]
 
@@ -123,8 +122,7 @@ def test_no_two_files_import_each_other_not_even_by_way_of_others() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_no_file_is_too_long_to_read(path: Path) -> None:
-    if str(path.relative_to(ROOT)) not in TO_BE_SPLIT:
-        assert len(path.read_text().splitlines()) <= LONGEST_FILE_LINES
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE_LINES
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)

@@ -1,4 +1,4 @@
-"""API keys and tokens: from what stands in a request to who calls.
+"""API keys and tokens: from the credentials of a request to its principal.
 
 A token names its key, and every request looks that key and its user's roles up: a key that is revoked or a user
 that is removed loses access at once, also with tokens issued before.
@@ -17,15 +17,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
-from ngc_cli.server.auth.roles import Caller, Grant
+from ngc_cli.server.auth.roles import Grant, Principal
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.metadata import ApiKey, KeyKind, User
 from ngc_cli.server.problems import unauthorized
 
 _LEGACY_KEY_BYTES = 63  # 84 base64 characters without padding, like the keys of 2020
-_SCOPED_KEY_BYTES = 48
-USER_NAME = "$oauthtoken"
+_SCOPED_KEY_BYTES = 48  # 384 bits: nobody guesses one, so an unsalted digest of it is enough to store
 
 
 def new_key(kind: KeyKind) -> str:
@@ -36,13 +35,13 @@ def new_key(kind: KeyKind) -> str:
 
 
 def key_digest(key: str) -> str:
-    """What is stored of a key."""
+    """The sha256 of a key, which is all that is stored of it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def find_key(db: Session, key: str) -> ApiKey:
-    """The row of a key that is good now; raises a 401 Problem."""
-    return _require_good(db, ApiKey.digest == key_digest(key))
+    """The row of a key that is valid now; raises a 401 Problem."""
+    return _valid_key(db, ApiKey.digest == key_digest(key))
 
 
 def key_in_basic(header: str) -> str:
@@ -73,27 +72,27 @@ def key_of_bearer(db: Session, signer: Signer, bearer: str) -> ApiKey:
 
 
 def key_of_claims(db: Session, claims: Mapping[str, Any]) -> ApiKey:
-    """The key a token stands for; raises a 401 Problem when it is no longer good."""
-    return _require_good(db, ApiKey.id == int(claims["sub"]))
+    """The key a token stands for; raises a 401 Problem when it is no longer valid."""
+    return _valid_key(db, ApiKey.id == int(claims["sub"]))
 
 
-def caller_of(key: ApiKey) -> Caller:
-    """Who a key stands for, with the roles it was found with."""
+def principal_of(key: ApiKey) -> Principal:
+    """The principal of a key, with the roles it was loaded with."""
     if key.kind is KeyKind.SERVICE:
         grants = (Grant(key.org_id, key.team_id, key.role),) if key.org_id and key.role else ()
-        return Caller(key.id, None, grants)
+        return Principal(key.id, None, grants)
     held = key.user.memberships if key.user is not None else ()
-    return Caller(key.id, key.user_id, tuple(Grant(role.org_id, role.team_id, role.role) for role in held))
+    return Principal(key.id, key.user_id, tuple(Grant(role.org_id, role.team_id, role.role) for role in held))
 
 
-def user_of(db: Session, caller: Caller) -> User | None:
-    """The user who calls; None for guests and service keys."""
-    return db.get(User, caller.user_id) if caller.user_id is not None else None
+def user_of(db: Session, principal: Principal) -> User | None:
+    """The user of a principal; None for guests and service keys."""
+    return db.get(User, principal.user_id) if principal.user_id is not None else None
 
 
-def _require_good(db: Session, is_it: ColumnElement[bool]) -> ApiKey:
-    """The key that this is true of, with its user and roles in one query; raises a 401 Problem."""
-    query = select(ApiKey).where(is_it).options(joinedload(ApiKey.user).joinedload(User.memberships))
+def _valid_key(db: Session, condition: ColumnElement[bool]) -> ApiKey:
+    """The key that meets a condition, with its user and roles in one query; raises a 401 Problem."""
+    query = select(ApiKey).where(condition).options(joinedload(ApiKey.user).joinedload(User.memberships))
     key = db.scalars(query).unique().one_or_none()
     now = utc_now()
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):

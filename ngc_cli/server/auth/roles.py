@@ -1,11 +1,11 @@
-"""Who may do what: the one table role x action, and the rules of reach. Pure.
+"""Authorization: the one table relation x action, and which roles reach where. Pure.
 
 Sources: guide section 3.2, contract/cli-surface.md section 14. Reach, in our ruling:
 
 * a role in an org holds for the org's own content; only administrators of the org reach into its teams
 * a role in a team holds for that team's content, and lets its holder read the org's own content
-* what is public may be looked at by everyone, and fetched by everyone signed in; guests fetch it only when it
-  is also open to guests ("unlocked")
+* what is public may be viewed by everyone, and downloaded by everyone signed in; guests download it only when
+  it is also open to guests ("unlocked")
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Action(Enum):
     MANAGE_TEAM_USERS = "add to a team, change roles in it, remove from it"
 
 
-class Standing(Enum):
-    """What a caller is in one place; several may hold at once."""
+class Relation(Enum):
+    """How a principal relates to an org or team, by its roles; several relations may hold at once."""
 
     GUEST = "no credentials"
     OUTSIDER = "signed in, no member here"
-    MEMBER = "here is an org, and the caller has any role in it or in one of its teams"
-    LEADER = "here is an org, and the caller is an administrator of one of its teams"
-    NEIGHBOUR = "here is an org, and the caller has a REGISTRY role in one of its teams"
+    MEMBER = "of an org: has any role in it or in one of its teams"
+    LEADER = "of an org: administers one of its teams"
+    NEIGHBOUR = "of an org: has a REGISTRY role in one of its teams"
     READ = "REGISTRY_READ"
     USER = "REGISTRY_USER, 2020: REGISTRY_WRITE_USER"
     TEAM_ADMIN = "REGISTRY_ADMIN in this team, 2020: REGISTRY_WRITE_TEAM_ADMIN"
@@ -55,8 +55,8 @@ class Standing(Enum):
     OWNER = "ORG_OWNER"
 
 
-class Answer(Enum):
-    """An entry of the table."""
+class Decision(Enum):
+    """An entry of the table: never, always, or depending on the resource."""
 
     NO = "-"
     YES = "yes"
@@ -66,8 +66,8 @@ class Answer(Enum):
 
 
 _COLUMNS = (
-    Standing.GUEST, Standing.OUTSIDER, Standing.MEMBER, Standing.LEADER, Standing.NEIGHBOUR, Standing.READ,
-    Standing.USER, Standing.TEAM_ADMIN, Standing.TEAM_USER_ADMIN, Standing.USER_ADMIN, Standing.ADMIN, Standing.OWNER,
+    Relation.GUEST, Relation.OUTSIDER, Relation.MEMBER, Relation.LEADER, Relation.NEIGHBOUR, Relation.READ,
+    Relation.USER, Relation.TEAM_ADMIN, Relation.TEAM_USER_ADMIN, Relation.USER_ADMIN, Relation.ADMIN, Relation.OWNER,
 )  # fmt: skip
 
 _ROWS = """
@@ -89,17 +89,17 @@ MANAGE_TEAM_USERS  -         -         -       -       -          -     -     ye
 """
 
 
-def _read_table(text: str) -> dict[Action, dict[Standing, Answer]]:
+def _read_table(text: str) -> dict[Action, dict[Relation, Decision]]:
     _head, *lines = text.strip("\n").splitlines()
     table = {}
     for line in lines:
         name, *cells = line.split()
-        table[Action[name]] = dict(zip(_COLUMNS, map(Answer, cells), strict=True))
+        table[Action[name]] = dict(zip(_COLUMNS, map(Decision, cells), strict=True))
     return table
 
 
 TABLE = _read_table(_ROWS)
-_STRENGTH = (Answer.NO, Answer.UNLOCKED, Answer.PUBLIC, Answer.OWN, Answer.YES)
+_STRENGTH = (Decision.NO, Decision.UNLOCKED, Decision.PUBLIC, Decision.OWN, Decision.YES)
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,16 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who sends a request; a guest has no key. Service keys have no user."""
+class Principal:
+    """Whoever sends a request, by its API key: a guest has none, a service key has no user.
+
+    ``scopes`` are those of a token of the OCI API, as ``(type, name, action)``; other credentials have none.
+    """
 
     key_id: int | None = None
     user_id: int | None = None
     grants: tuple[Grant, ...] = ()
+    scopes: frozenset[tuple[str, str, str]] = frozenset()
 
     @property
     def is_guest(self) -> bool:
@@ -125,36 +129,36 @@ class Caller:
         return self.key_id is None
 
 
-GUEST = Caller()
-ANY_TEAM = -1  # no team has this id: only who reaches into every team of an org may do something there
+GUEST = Principal()
+ANY_TEAM = -1  # no team has this id: only roles that reach into every team of an org allow anything there
 
 
 @dataclass(frozen=True)
-class Thing:
-    """What the table needs to know of an artifact or image: whose it is, and who else may have it."""
+class Resource:
+    """What decisions need to know of an artifact or image repository: its owner, and who else may see it."""
 
     owner_id: int | None
     is_public: bool = False
     guest_access: bool = False
 
 
-def standings(caller: Caller, org_id: int, team_id: int | None) -> set[Standing]:
-    """What a caller is in an org (``team_id`` None) or in a team of it."""
-    found = {Standing.GUEST if caller.is_guest else Standing.OUTSIDER}
-    for grant in caller.grants:
+def relations(principal: Principal, org_id: int, team_id: int | None) -> set[Relation]:
+    """The relations of a principal to an org (``team_id`` None) or to a team of it."""
+    found = {Relation.GUEST if principal.is_guest else Relation.OUTSIDER}
+    for grant in principal.grants:
         if grant.org_id == org_id:
-            found |= _standings_by(grant, team_id)
+            found |= _relations_by(grant, team_id)
     return found
 
 
-_REACHING = {"REGISTRY_ADMIN": Standing.ADMIN, "USER_ADMIN": Standing.USER_ADMIN, "ORG_OWNER": Standing.OWNER}
-_STAYING = {"REGISTRY_READ": Standing.READ, "REGISTRY_USER": Standing.USER}
+_REACHING = {"REGISTRY_ADMIN": Relation.ADMIN, "USER_ADMIN": Relation.USER_ADMIN, "ORG_OWNER": Relation.OWNER}
+_STAYING = {"REGISTRY_READ": Relation.READ, "REGISTRY_USER": Relation.USER}
 _LEADING = frozenset({"REGISTRY_ADMIN", "USER_ADMIN"})
-_IN_TEAM = {"REGISTRY_ADMIN": Standing.TEAM_ADMIN, "USER_ADMIN": Standing.TEAM_USER_ADMIN, **_STAYING}
+_IN_TEAM = {"REGISTRY_ADMIN": Relation.TEAM_ADMIN, "USER_ADMIN": Relation.TEAM_USER_ADMIN, **_STAYING}
 
 
-def _standings_by(grant: Grant, team_id: int | None) -> set[Standing]:
-    """What one role in the org makes of its holder in the org itself (``team_id`` None) or in a team."""
+def _relations_by(grant: Grant, team_id: int | None) -> set[Relation]:
+    """The relations that one role gives its holder to the org itself (``team_id`` None) or to a team."""
     if grant.team_id is None:
         names = _REACHING if team_id is not None else {**_REACHING, **_STAYING}
     elif grant.team_id == team_id:
@@ -163,27 +167,27 @@ def _standings_by(grant: Grant, team_id: int | None) -> set[Standing]:
         names = {}
     found = {names[grant.role]} if grant.role in names else set()
     if team_id is None:
-        found.add(Standing.MEMBER)
+        found.add(Relation.MEMBER)
         if grant.team_id is not None:
-            found |= {Standing.NEIGHBOUR} if grant.role.startswith("REGISTRY_") else set()
-            found |= {Standing.LEADER} if grant.role in _LEADING else set()
+            found |= {Relation.NEIGHBOUR} if grant.role.startswith("REGISTRY_") else set()
+            found |= {Relation.LEADER} if grant.role in _LEADING else set()
     return found
 
 
-def answer(caller: Caller, action: Action, org_id: int, team_id: int | None) -> Answer:
-    """The strongest entry of the table for what the caller is in this place."""
+def decide(principal: Principal, action: Action, org_id: int, team_id: int | None) -> Decision:
+    """The strongest entry of the table for the relations of a principal to this org or team."""
     row = TABLE[action]
-    return max((row[standing] for standing in standings(caller, org_id, team_id)), key=_STRENGTH.index)
+    return max((row[relation] for relation in relations(principal, org_id, team_id)), key=_STRENGTH.index)
 
 
-def allows(entry: Answer, caller: Caller, thing: Thing | None) -> bool:
-    """Whether a table entry permits the action on this thing; without one, only an unconditional yes does."""
-    if entry is Answer.YES:
+def allows(decision: Decision, principal: Principal, resource: Resource | None) -> bool:
+    """Whether a decision permits the action on this resource; if it is None, only an unconditional yes does."""
+    if decision is Decision.YES:
         return True
-    if thing is None:
+    if resource is None:
         return False
-    if entry is Answer.OWN:
-        return caller.user_id is not None and caller.user_id == thing.owner_id
-    if entry is Answer.PUBLIC:
-        return thing.is_public
-    return entry is Answer.UNLOCKED and thing.is_public and thing.guest_access
+    if decision is Decision.OWN:
+        return principal.user_id is not None and principal.user_id == resource.owner_id
+    if decision is Decision.PUBLIC:
+        return resource.is_public
+    return decision is Decision.UNLOCKED and resource.is_public and resource.guest_access

@@ -1,31 +1,32 @@
-"""Tokens of the OCI API: what they are good for, how they are asked for, and the gate that checks them.
+"""Tokens of the OCI API: their scopes, how they are issued, and how requests that carry them are authenticated.
 
-A token carries scopes, but no right by itself: its key is looked up and the access table asked at every request,
-so that a revoked key or a role taken away ends it at once. Sources: contract/images.md section 4.1, the
-distribution project's token and scope documents.
+A token carries scopes, but no right by itself: its key and the roles of its user are looked up at every request,
+so that a revoked key or a role taken away ends it at once. Sources: the distribution project's token and scope
+documents, contract/images.md section 4.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
-from ngc_cli.server import images
-from ngc_cli.server.auth import roles as access
-from ngc_cli.server.auth.keys import caller_of, key_of_claims
-from ngc_cli.server.auth.roles import GUEST, Action, Answer, Caller
+from ngc_cli.server.auth.keys import key_of_claims, principal_of
+from ngc_cli.server.auth.roles import ANY_TEAM, GUEST, Action, Decision, Principal, allows, decide
 from ngc_cli.server.auth.signing import Signer
-from ngc_cli.server.endpoint import BaseCall, Gate, Registry
-from ngc_cli.server.images import RepositoryPath
+from ngc_cli.server.endpoint import Authenticator, BaseCall, Registry
+from ngc_cli.server.images.names import RepositoryPath
+from ngc_cli.server.images.repositories import access_resource, find_repository
 from ngc_cli.server.metadata import ApiKey, Org, Team
-from ngc_cli.server.problems import Dialect, Problem, forbidden
+from ngc_cli.server.problems import ErrorFormat, Problem, forbidden
 
-TOKEN_TTL_S = 600
+TOKEN_TTL_S = (
+    600  # longer than one request takes to start, short enough to make a leaked token worthless soon
+)
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _AUDIENCE = "registry"
 _ACTIONS = {"pull": Action.DOWNLOAD, "push": Action.PUSH, "delete": Action.DELETE_IMAGE}
@@ -36,46 +37,50 @@ _CATALOG = ("registry", "catalog")
 class Scope:
     """``type:name:action,action``, such as ``repository:acme/net:pull,push``."""
 
-    kind: str
+    type: str
     name: str
     actions: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Scope | None:
-        """Read a scope; None for what is none."""
-        kind, colon, rest = text.partition(":")
+        """Read a scope; None for text that is not one."""
+        scope_type, colon, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
-        return cls(kind, name, tuple(actions.split(","))) if colon and name else None
+        return cls(scope_type, name, tuple(actions.split(","))) if colon and name else None
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.name}:{','.join(self.actions)}"
+        return f"{self.type}:{self.name}:{','.join(self.actions)}"
+
+    def is_granted_to(self, principal: Principal) -> bool:
+        """Whether the token of the principal was issued for all of this scope."""
+        return principal.scopes.issuperset((self.type, self.name, action) for action in self.actions)
 
 
-def granted(db: Session, caller: Caller, scopes: Sequence[Scope]) -> list[Scope]:
-    """What of these scopes the caller may have; those of which nothing is left are left out."""
+def granted(db: Session, principal: Principal, scopes: Sequence[Scope]) -> list[Scope]:
+    """Intersect the requested scopes with the principal's rights; scopes without actions are dropped."""
     found = []
     for scope in scopes:
-        actions = [name for name in _wanted(scope) if _may(db, caller, scope, name)]
+        actions = [name for name in _requested(scope) if _may(db, principal, scope, name)]
         if actions:
-            found.append(Scope(scope.kind, scope.name, tuple(actions)))
+            found.append(Scope(scope.type, scope.name, tuple(actions)))
     return found
 
 
-def _wanted(scope: Scope) -> Sequence[str]:
-    if (scope.kind, scope.name) == _CATALOG:
+def _requested(scope: Scope) -> Sequence[str]:
+    if (scope.type, scope.name) == _CATALOG:
         return [name for name in scope.actions if name == "*"]
     known = tuple(_ACTIONS) if "*" in scope.actions else scope.actions
     return [name for name in dict.fromkeys(known) if name in _ACTIONS]
 
 
-def _may(db: Session, caller: Caller, scope: Scope, name: str) -> bool:
-    if (scope.kind, scope.name) == _CATALOG:
-        return not caller.is_guest
-    return scope.kind == "repository" and may(db, caller, scope.name, name)
+def _may(db: Session, principal: Principal, scope: Scope, name: str) -> bool:
+    if (scope.type, scope.name) == _CATALOG:
+        return not principal.is_guest
+    return scope.type == "repository" and may_access(db, principal, scope.name, name)
 
 
-def may(db: Session, caller: Caller, repository: str, name: str) -> bool:
-    """Whether the caller may pull from, push to or delete in a repository, which need not exist yet."""
+def may_access(db: Session, principal: Principal, repository: str, name: str) -> bool:
+    """Whether a principal may ``pull``, ``push`` or ``delete`` in a repository, which need not exist yet."""
     try:
         path = RepositoryPath.parse(repository)
     except Problem:
@@ -85,20 +90,20 @@ def may(db: Session, caller: Caller, repository: str, name: str) -> bool:
         return False
     team_id = None
     if path.team:
-        of_name = select(Team.id).where(Team.org_id == org.id, Team.name == path.team)
-        team_id = db.scalar(of_name) or access.ANY_TEAM
-    entry = access.answer(caller, _ACTIONS[name], org.id, team_id)
-    if entry is Answer.YES:
+        team = select(Team.id).where(Team.org_id == org.id, Team.name == path.team)
+        team_id = db.scalar(team) or ANY_TEAM
+    decision = decide(principal, _ACTIONS[name], org.id, team_id)
+    if decision is Decision.YES:
         return True
-    found = images.find_repository(db, path)
-    return access.allows(entry, caller, images.thing_of(found) if found is not None else None)
+    found = find_repository(db, path)
+    return allows(decision, principal, access_resource(found) if found is not None else None)
 
 
 def issue(signer: Signer, key: ApiKey | None, scopes: Sequence[Scope], ttl_s: int) -> str:
     """A token with these scopes for a key, or for a guest."""
     claims: dict[str, Any] = {
         "aud": _AUDIENCE,
-        "access": [{"type": item.kind, "name": item.name, "actions": item.actions} for item in scopes],
+        "access": [{"type": item.type, "name": item.name, "actions": item.actions} for item in scopes],
     }
     if key is not None:
         claims["sub"] = str(key.id)
@@ -106,7 +111,7 @@ def issue(signer: Signer, key: ApiKey | None, scopes: Sequence[Scope], ttl_s: in
 
 
 def challenge(request: Request, scope: Scope | None, message: str, error: str = "") -> Problem:
-    """401 that says where to get a token, and for which scope."""
+    """401 that says where to get a token, and for which scope (RFC 6750)."""
     parts = [f'realm="{request.url.scheme}://{request.url.netloc}/proxy_auth"']
     if scope is not None:
         parts.append(f'scope="{scope}"')
@@ -115,80 +120,57 @@ def challenge(request: Request, scope: Scope | None, message: str, error: str = 
     return Problem(401, message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}", **API_VERSION})
 
 
-@dataclass(frozen=True)
-class Bearer:
-    """Who presents a token, and the scopes of it."""
-
-    caller: Caller
-    access: Sequence[Mapping[str, Any]]
-
-    @classmethod
-    def of(cls, registry: Registry, db: Session, request: Request, scope: Scope | None) -> Bearer:
-        """The token of a request; raises a challenge for ``scope`` when it has none that is good."""
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not value.strip():
-            raise challenge(request, scope, "authentication required")
-        claims = registry.signer.claims(value.strip())
-        if claims is None or claims.get("aud") != _AUDIENCE:
-            raise challenge(request, scope, "the token is not valid or has expired", "invalid_token")
-        if "sub" not in claims:
-            return cls(GUEST, claims["access"])
-        try:
-            return cls(caller_of(key_of_claims(db, claims)), claims["access"])
-        except Problem as problem:
-            raise challenge(request, scope, problem.message, "invalid_token") from problem
-
-    def covers(self, scope: Scope) -> bool:
-        """Whether the token was issued for all of this."""
-        held = {
-            action
-            for entry in self.access
-            if (entry["type"], entry["name"]) == (scope.kind, scope.name)
-            for action in entry["actions"]
-        }
-        return held.issuperset(scope.actions)
+def token_principal(registry: Registry, db: Session, request: Request, scope: Scope | None) -> Principal:
+    """The principal of a request's token, with the token's scopes; raises a challenge for ``scope``."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise challenge(request, scope, "authentication required")
+    claims = registry.signer.claims(value.strip())
+    if claims is None or claims.get("aud") != _AUDIENCE:
+        raise challenge(request, scope, "the token is not valid or has expired", "invalid_token")
+    try:
+        principal = principal_of(key_of_claims(db, claims)) if "sub" in claims else GUEST
+    except Problem as problem:
+        raise challenge(request, scope, problem.message, "invalid_token") from problem
+    held = (
+        (entry["type"], entry["name"], action) for entry in claims["access"] for action in entry["actions"]
+    )
+    return replace(principal, scopes=frozenset(held))
 
 
-class RegistryGate(Gate):
-    """The gate of the OCI API: a token whose scope covers the repository in the path and what is done to it."""
-
-    dialect = Dialect.OCI
+class TokenAuthenticator(Authenticator):
+    """Authenticates by tokens of the OCI API, whose scopes must cover these actions in the path's repository."""
 
     def __init__(self, *actions: str) -> None:
+        super().__init__(ErrorFormat.OCI)
         self._actions = actions
 
-    def place(self, params: Mapping[str, str]) -> tuple[str, str]:
+    def org_and_team(self, params: Mapping[str, str]) -> tuple[str, str]:
         """The org and team of the repository in the path."""
         path = RepositoryPath.parse(params["repository"])
         return path.org, path.team
 
-    def caller(self, registry: Registry, db: Session, request: Request) -> Caller:
-        """Who presents the token; its scopes are left in ``request.state.bearer``."""
+    def authenticate(self, registry: Registry, db: Session, request: Request) -> Principal:
+        """The principal of the token; raises a challenge, or a 403 Problem when a new token would not help."""
         scope = self._scope(request)
-        bearer = Bearer.of(registry, db, request, scope)
-        if (
-            not bearer.covers(scope)
-            and not bearer.caller.is_guest
-            and self._may_all(db, bearer.caller, scope)
+        principal = token_principal(registry, db, request, scope)
+        if scope.is_granted_to(principal):
+            return principal
+        if not principal.is_guest and all(
+            may_access(db, principal, scope.name, name) for name in scope.actions
         ):
             raise challenge(request, scope, "the token is for something else", "insufficient_scope")
-        if not bearer.covers(scope):
-            raise self._refused(request, bearer.caller)
-        request.state.bearer = bearer
-        return bearer.caller
+        raise self._refused(request, principal)
 
     def refusal(self, call: BaseCall, for_guests: str) -> Problem:
-        """Guests are asked for a key, others told that their roles do not reach."""
-        return self._refused(call.request, call.caller)
+        """Guests are challenged for a key, others learn that their roles are not enough."""
+        return self._refused(call.request, call.principal)
 
-    def _refused(self, request: Request, caller: Caller) -> Problem:
+    def _refused(self, request: Request, principal: Principal) -> Problem:
         scope = self._scope(request)
-        if caller.is_guest:
+        if principal.is_guest:
             return challenge(request, scope, "authentication required", "insufficient_scope")
         return forbidden(f"your roles do not let you {' and '.join(scope.actions)} in '{scope.name}'")
-
-    def _may_all(self, db: Session, caller: Caller, scope: Scope) -> bool:
-        return all(may(db, caller, scope.name, name) for name in scope.actions)
 
     def _scope(self, request: Request) -> Scope:
         path = RepositoryPath.parse(request.path_params["repository"])

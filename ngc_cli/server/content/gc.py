@@ -18,12 +18,11 @@ from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.artifacts import chunked
 from ngc_cli.server.clock import utc_now
+from ngc_cli.server.config import ABANDONED_S, GRACE_S
 from ngc_cli.server.content.store import ContentStore
 from ngc_cli.server.endpoint import Registry
 from ngc_cli.server.metadata import (
-    BlobUpload,
     Content,
     File,
     ImageBlob,
@@ -31,12 +30,10 @@ from ngc_cli.server.metadata import (
     ImageReference,
     ImageRepository,
     ImageTag,
-    Upload,
+    UploadSession,
     Version,
+    chunked,
 )
-
-GRACE_S = 3600
-ABANDONED_S = 7 * 24 * 3600
 
 
 @dataclass
@@ -79,25 +76,20 @@ def _drop_uploads(before: datetime, abandoned: datetime, db: Session) -> int:
     A version is committed when all its files are here, which may be days after the first of them is.
     """
     committed = exists().where(
-        File.sha256 == Upload.content_sha256,
+        File.sha256 == UploadSession.content_sha256,
         File.version_id == Version.id,
-        Version.artifact_id == Upload.artifact_id,
+        Version.artifact_id == UploadSession.artifact_id,
     )
-    db.execute(delete(Upload).where(committed, Upload.touched_at < before))
-    models = db.execute(delete(Upload).where(Upload.touched_at < abandoned).returning(Upload.id))
-    blobs = db.execute(delete(BlobUpload).where(BlobUpload.touched_at < abandoned).returning(BlobUpload.id))
-    return len(models.all()) + len(blobs.all())
+    db.execute(delete(UploadSession).where(committed, UploadSession.touched_at < before))
+    old = delete(UploadSession).where(UploadSession.touched_at < abandoned)
+    return len(db.execute(old.returning(UploadSession.id)).all())
 
 
 def _drop_parts(registry: Registry) -> None:
     """Remove the parts of uploads that are no more; an upload has its row before it has parts."""
     for some in chunked(list(registry.contents.uploads())):
         with registry.database.reading() as db:
-            known = {
-                upload_id
-                for table in (Upload, BlobUpload)
-                for upload_id in db.scalars(select(table.id).where(table.id.in_(some)))
-            }
+            known = set(db.scalars(select(UploadSession.id).where(UploadSession.id.in_(some))))
         for upload_id in some:
             if upload_id not in known:
                 registry.contents.drop_parts(upload_id)
@@ -117,7 +109,7 @@ def _clean_repository(repository_id: int, before: datetime, db: Session) -> int:
     lost = _lost_manifests(db, repository_id, before)
     for some in chunked(lost):
         db.execute(delete(ImageManifest).where(ImageManifest.id.in_(some)))
-    being_uploaded = db.scalar(select(exists().where(BlobUpload.repository_id == repository_id)))
+    being_uploaded = db.scalar(select(exists().where(UploadSession.repository_id == repository_id)))
     if not being_uploaded and repository.pushed_to_at < before:
         named = exists().where(
             ImageReference.repository_id == repository_id, ImageReference.digest == ImageBlob.digest
@@ -168,7 +160,7 @@ def _lost_manifests(db: Session, repository_id: int, before: datetime) -> Sequen
 def _unused(before: datetime) -> ColumnElement[bool]:
     used = or_(
         exists().where(File.sha256 == Content.sha256),
-        exists().where(Upload.content_sha256 == Content.sha256),
+        exists().where(UploadSession.content_sha256 == Content.sha256),
         exists().where(ImageBlob.sha256 == Content.sha256),
     )
     return and_(Content.touched_at < before, ~used)

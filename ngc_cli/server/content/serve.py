@@ -53,7 +53,7 @@ def slice_for(headers: Mapping[str, str], size_bytes: int, etag: str) -> Slice:
     return Slice(start, end - start, is_range=True)
 
 
-def deliver(
+def serve_content(
     store: ContentStore,
     request: Request,
     sha256: str,

@@ -4,18 +4,9 @@ No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a ma
 """
 
 from ngc_cli.server.metadata.artifacts import Artifact, File, Version
-from ngc_cli.server.metadata.base import Base, Database, Setting
-from ngc_cli.server.metadata.contents import (
-    Content,
-    Upload,
-    UploadPart,
-    forget_parts,
-    parts_of,
-    store_content,
-)
+from ngc_cli.server.metadata.base import Base, Database, Setting, chunked
+from ngc_cli.server.metadata.contents import Content, UploadPart, UploadSession, store_content
 from ngc_cli.server.metadata.images import (
-    BlobUpload,
-    BlobUploadPart,
     ImageBlob,
     ImageManifest,
     ImageReference,
@@ -28,8 +19,6 @@ __all__ = [
     "ApiKey",
     "Artifact",
     "Base",
-    "BlobUpload",
-    "BlobUploadPart",
     "Content",
     "Database",
     "File",
@@ -44,11 +33,10 @@ __all__ = [
     "Org",
     "Setting",
     "Team",
-    "Upload",
     "UploadPart",
+    "UploadSession",
     "User",
     "Version",
-    "forget_parts",
-    "parts_of",
+    "chunked",
     "store_content",
 ]

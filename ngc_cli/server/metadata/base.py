@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, make_url
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, make_url, text
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import JSON, TypeDecorator
 
-_BUSY_TIMEOUT_MS = 30_000
-_CREATE_ATTEMPTS = 5
-_WRITE_ATTEMPTS = 3
+_BUSY_TIMEOUT_MS = 30_000  # writers queue: hundreds of them, some milliseconds each, fit before one gives up
+_CREATE_ATTEMPTS = 5  # several processes that start at once each create some tables; 2 are enough in practice
+_WRITE_ATTEMPTS = (
+    3  # the second attempt finds the row that the first collided with, unless that was removed again
+)
+_POOL_SIZE, _POOL_OVERFLOW = (
+    20,
+    30,
+)  # Starlette runs at most 40 sync endpoints at a time: none waits for a connection
 _WRITES = "registry_writes"
+# Uploads under way of versions before ``upload_sessions``, parts first. They must go: their rows would hold on to
+# contents for ever. The uploads are begun anew; the contents of versions and images are in other tables.
+_RETIRED_TABLES = ("upload_parts", "uploads", "blob_upload_parts", "blob_uploads")
+_QUERY_CHUNK = 900  # SQLite before 3.32 takes 999 parameters in a statement, and some are conditions
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -69,17 +80,21 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = create_engine(url, hide_parameters=True, pool_size=20, max_overflow=30)
+        self.engine: Engine = create_engine(
+            url, hide_parameters=True, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW
+        )
         if make_url(url).get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _tune_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writing_engine = self.engine.execution_options(**{_WRITES: True})
 
     def create_tables(self) -> None:
-        """Create what is missing; several processes may do so at the same time."""
+        """Create what is missing and drop what older versions left; several processes may do so at the same time."""
         for attempt in range(_CREATE_ATTEMPTS):
             try:
                 with self._writing_engine.begin() as connection:
+                    for name in _RETIRED_TABLES:
+                        connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
                     Base.metadata.create_all(connection)
                 return
             except DBAPIError:  # another process was quicker with the same table
@@ -99,9 +114,9 @@ class Database:
             yield session
 
     def write(self, work: Callable[[Session], _Result]) -> _Result:
-        """Run ``work`` in a writing session and commit; again when another process was quicker with a unique name.
+        """Run ``work`` in a writing session and commit; retry when a concurrent writer inserted the same unique row.
 
-        So the second of two runs finds what the first has made; ``work`` must bear being run more than once.
+        ``work`` must be idempotent: it may run more than once, and the next run finds the other writer's row.
         """
         for attempt in range(_WRITE_ATTEMPTS):
             try:
@@ -144,3 +159,8 @@ def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock up front: a transaction that reads first and writes later could not wait for it."""
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def chunked(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
+    """The items in slices that fit into the parameters of one statement."""
+    return (items[start : start + _QUERY_CHUNK] for start in range(0, len(items), _QUERY_CHUNK))

@@ -1,14 +1,15 @@
-"""Contents, named by their sha256, and the uploads that bring them in."""
+"""Contents, named by their sha256, and the upload sessions that bring them in."""
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, delete, select
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content.store import Assembled
+from ngc_cli.server.content.store import Assembled, Part
 from ngc_cli.server.metadata.base import Base
 
 
@@ -16,7 +17,7 @@ class Content(Base):
     """Bytes that the content store holds, by hex sha256.
 
     Whatever uses a content references this row, so that the database itself refuses to drop what is in use;
-    ``touched_at`` is renewed whenever the content arrives again, so that the collector leaves it alone.
+    ``touched_at`` is renewed whenever the content arrives again, so that the garbage collector leaves it alone.
     """
 
     __tablename__ = "contents"
@@ -28,8 +29,8 @@ class Content(Base):
 def store_content(db: Session, assembled: Assembled, sha256: str, size_bytes: int) -> None:
     """Publish a content and register it.
 
-    The bytes get their final name while the row is locked, and so does the collector remove them: of the two,
-    one comes after the other.
+    The bytes get their final name while the row is locked. The garbage collector removes them under the same lock,
+    so the two never overlap.
     """
     row = db.get(Content, sha256, with_for_update=True)
     if row is None:
@@ -40,52 +41,52 @@ def store_content(db: Session, assembled: Assembled, sha256: str, size_bytes: in
     assembled.publish()
 
 
-class Upload(Base):
-    """A file on its way into an artifact, in parts; ``id`` is random and is what the caller gets to see.
+class UploadSession(Base):
+    """Bytes on their way into the registry, in parts; ``id`` is a random UUID that only the uploader learns.
 
-    ``content_sha256`` is set when the upload is complete and holds on to the content until the file is committed
-    or the upload has grown old.
+    A file of an artifact (``artifact_id``) is announced with its ``sha256`` and ``size_bytes`` and is cut into parts
+    of ``part_size_bytes``. ``content_sha256`` is set when it is complete: the session then holds on to the content
+    until the file is committed or the session has grown old. A blob of an image repository (``repository_id``) is
+    appended to, and its digest and size are known only at its end, which deletes the session.
     """
 
-    __tablename__ = "uploads"
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), index=True)
-    sha256: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    part_size_bytes: Mapped[int] = mapped_column(BigInteger)
+    __tablename__ = "upload_sessions"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid.uuid4()))
+    artifact_id: Mapped[int | None] = mapped_column(
+        ForeignKey("artifacts.id", ondelete="CASCADE"), index=True
+    )
+    repository_id: Mapped[int | None] = mapped_column(
+        ForeignKey("image_repositories.id", ondelete="CASCADE"), index=True
+    )
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    part_size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     content_sha256: Mapped[str | None] = mapped_column(ForeignKey("contents.sha256"), index=True)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
     @property
     def part_count(self) -> int:
-        """How many parts there are; an empty file has one."""
+        """How many parts an announced file has; an empty file has one."""
         return max(1, -(-self.size_bytes // self.part_size_bytes))
 
     def size_of_part(self, number: int) -> int:
-        """How many bytes a part must have, counted from 1."""
+        """How many bytes a part of an announced file must have, counted from 1."""
         return min(self.part_size_bytes, self.size_bytes - (number - 1) * self.part_size_bytes)
 
 
 class UploadPart(Base):
-    """A part that has arrived whole, counted from 1; ``key`` and ``sha256`` are those of ``content.Part``."""
+    """A part that has arrived, counted from 1; ``key`` and ``sha256`` are those of ``content.store.Part``."""
 
-    __tablename__ = "upload_parts"
+    __tablename__ = "upload_session_parts"
     __table_args__ = (UniqueConstraint("upload_id", "number"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"))
+    upload_id: Mapped[str] = mapped_column(ForeignKey("upload_sessions.id", ondelete="CASCADE"))
     number: Mapped[int]
     key: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64), default="")
 
-
-def parts_of(db: Session, upload_id: str) -> list[UploadPart]:
-    """The parts of an upload that have arrived, in order."""
-    query = select(UploadPart).where(UploadPart.upload_id == upload_id)
-    return list(db.scalars(query.order_by(UploadPart.number)))
-
-
-def forget_parts(db: Session, upload_id: str) -> None:
-    """Drop the rows of all parts of an upload."""
-    db.execute(delete(UploadPart).where(UploadPart.upload_id == upload_id))
+    @property
+    def stored(self) -> Part:
+        """The part as the content store knows it."""
+        return Part(self.key, self.size_bytes, self.sha256)

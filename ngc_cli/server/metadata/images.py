@@ -1,4 +1,4 @@
-"""Image repositories: their manifests, tags and blobs, and the uploads that bring blobs in."""
+"""Image repositories: their manifests, tags and blobs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ImageRepository(Base):
     """A repository of images; ``path`` is ``org/[team/]name``, its name in the OCI API.
 
     A first push makes it, and it shows once it has a manifest or was created by name (``is_published``).
-    ``pushed_to_at`` is renewed by every step of a push: until some time after it, the collector leaves blobs
-    alone that no manifest names yet. Whoever changes what the repository holds writes this row first, so that
-    pushes and the collector take turns.
+    ``pushed_to_at`` is renewed by every step of a push: until some time after it, the garbage collector leaves
+    blobs alone that no manifest refers to yet. Whoever changes what the repository holds writes this row first, so that
+    pushes and the garbage collector take turns.
     """
 
     __tablename__ = "image_repositories"
@@ -60,9 +60,9 @@ class ImageBlob(Base):
 class ImageManifest(Base):
     """A manifest or index, byte for byte as it was pushed.
 
-    The collector takes a manifest away when nothing leads to it any more: no tag, no index that lists it, no
+    The garbage collector removes a manifest when nothing refers to it any more: no tag, no index that lists it, no
     subject it refers to. ``is_held`` says that something once did; what was only ever pushed by digest stands on
-    its own. ``released_at`` is when its last tag left it; who pulls it at that moment has some time to finish.
+    its own. ``released_at`` is when its last tag left it; a pull that has just begun has some time to finish.
     ``architecture``, ``os`` and ``variant`` are those of the config, empty for an index.
     """
 
@@ -102,7 +102,7 @@ class ImageReference(Base):
 
 
 class ImageTag(Base):
-    """A name for a manifest; ``pushed_by_id`` is who put it there last."""
+    """A name for a manifest; ``pushed_by_id`` is the user who pushed it last."""
 
     __tablename__ = "image_tags"
     __table_args__ = (UniqueConstraint("repository_id", "name"),)
@@ -114,29 +114,3 @@ class ImageTag(Base):
     pushed_at: Mapped[datetime] = mapped_column(default=utc_now)
     manifest: Mapped[ImageManifest] = relationship()
     pushed_by: Mapped[User | None] = relationship()
-
-
-class BlobUpload(Base):
-    """A blob on its way into a repository; ``id`` is a random UUID, ``size_bytes`` what has arrived so far."""
-
-    __tablename__ = "blob_uploads"
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    repository_id: Mapped[int] = mapped_column(
-        ForeignKey("image_repositories.id", ondelete="CASCADE"), index=True
-    )
-    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    next_part: Mapped[int] = mapped_column(default=1)
-    touched_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
-
-
-class BlobUploadPart(Base):
-    """What one request brought, as in ``content.Part``; the parts in the order of their numbers are the blob."""
-
-    __tablename__ = "blob_upload_parts"
-    __table_args__ = (UniqueConstraint("upload_id", "number"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    upload_id: Mapped[str] = mapped_column(ForeignKey("blob_uploads.id", ondelete="CASCADE"))
-    number: Mapped[int]
-    key: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64), default="")

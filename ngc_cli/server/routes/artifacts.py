@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from ngc_cli.server.artifacts import (
+from ngc_cli.server.artifacts.queries import (
     artifact_object,
     find_artifact,
     find_version,
@@ -21,22 +21,22 @@ from ngc_cli.server.artifacts import (
     version_object,
     version_order,
 )
-from ngc_cli.server.auth.roles import Action, Answer
+from ngc_cli.server.artifacts.schema import (
+    KINDS,
+    Kind,
+    check_members,
+    flag,
+    merge_details,
+    require_name,
+    require_version,
+    texts,
+)
+from ngc_cli.server.auth.roles import Action, Decision
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
 from ngc_cli.server.metadata import Artifact, File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import conflict, exists, unprocessable
-from ngc_cli.server.schema import (
-    KINDS,
-    Kind,
-    check_members,
-    flag,
-    labels,
-    merge_details,
-    require_name,
-    require_version,
-)
 
 KindEndpoint = Callable[[Kind, Call], Any]
 
@@ -56,9 +56,9 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
         org=call.the_org,
         team=call.team,
         name=name,
-        owner_id=call.caller.user_id,
+        owner_id=call.principal.user_id,
         details=details,
-        labels=labels("labelsV2", body.get("labelsV2") or []),
+        labels=texts("labelsV2", body.get("labelsV2") or []),
     )
     call.db.add(artifact)
     call.db.flush()
@@ -82,7 +82,7 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
     body = call.body
     artifact.details = merge_details(artifact.details, check_members(kind.members, body))
     if body.get("labelsV2") is not None:
-        artifact.labels = labels("labelsV2", body["labelsV2"])
+        artifact.labels = texts("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestDownload": flag}, body)
     if opened:
         call.require(Action.PUBLISH, call.team.id if call.team else None)
@@ -111,7 +111,7 @@ def create_version(kind: Kind, call: Call) -> dict[str, Any]:
     version = Version(
         artifact=artifact,
         name=name,
-        owner_id=call.caller.user_id,
+        owner_id=call.principal.user_id,
         details=check_members(kind.version_members, body),
     )
     call.db.add(version)
@@ -123,7 +123,7 @@ def list_versions(kind: Kind, call: Call) -> dict[str, Any]:
     """The versions in the order asked for; those that are not complete only for members."""
     artifact = permitted_artifact(kind, call)
     query = select(Version).where(Version.artifact_id == artifact.id)
-    if call.answer is not Answer.YES:
+    if call.decision is not Decision.YES:
         query = query.where(Version.is_complete)
     field, _, direction = call.query.get("sort-order", "SEMVER_DESC").rpartition("_")
     keys: dict[str, Callable[[Version], Any]] = {
@@ -149,7 +149,6 @@ def version_info(kind: Kind, call: Call) -> dict[str, Any]:
 
 def update_version(kind: Kind, call: Call) -> dict[str, Any]:
     """Change what is said about a version, make it complete, or with ``?set-latest=true`` the latest."""
-    permitted_version(kind, call)
     version = call.db.scalars(
         select(Version).where(Version.id == permitted_version(kind, call).id).with_for_update()
     ).one()

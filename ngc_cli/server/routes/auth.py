@@ -12,13 +12,13 @@ from sqlalchemy import select
 
 from ngc_cli import __version__
 from ngc_cli.roles import OF_2020, ROLES
-from ngc_cli.server.accounts import memberships, user_object
+from ngc_cli.server.artifacts.schema import text
 from ngc_cli.server.auth.keys import find_key, issue_token, key_in_basic, user_of
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import KeyKind, Org, User
+from ngc_cli.server.people.objects import memberships, user_object
 from ngc_cli.server.problems import forbidden, not_found, unprocessable
-from ngc_cli.server.schema import text
 
 _CONTENT_SERVICES = ("CONTAINER", "MODEL", "MODELSCRIPT")
 _USER_SERVICES = ("ORG", "TEAM", "USER")
@@ -53,7 +53,7 @@ def me(call: Call) -> dict[str, Any]:
     org = None
     if name is not None:
         org = call.db.scalar(select(Org).where(Org.name == name))
-        if org is None or all(grant.org_id != org.id for grant in call.caller.grants):
+        if org is None or all(grant.org_id != org.id for grant in call.principal.grants):
             raise forbidden(f"you are not a member of org '{name}'")
     value = user_object(user, memberships(call.db, [user.id], org))
     return {"user": value, "userRoles": value["roles"]}
@@ -67,7 +67,7 @@ def rename_me(call: Call) -> dict[str, Any]:
 
 
 def _own_user(call: Call) -> User:
-    user = user_of(call.db, call.caller)
+    user = user_of(call.db, call.principal)
     if user is None:
         raise not_found("a service key has no user")
     return user

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from ngc_cli.server.artifacts import (
+from ngc_cli.server.artifacts.queries import (
     artifact_object,
     base64_sha256,
     file_object,
@@ -21,8 +21,9 @@ from ngc_cli.server.artifacts import (
     permitted_version,
     version_object,
 )
+from ngc_cli.server.artifacts.schema import KINDS, RESOURCE, Kind
 from ngc_cli.server.auth.roles import Action
-from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.serve import serve_content
 from ngc_cli.server.content.store import CHUNK_BYTES, ContentStore
 from ngc_cli.server.endpoint import ActionRoute, Call, route
 from ngc_cli.server.metadata import File, Version
@@ -30,7 +31,6 @@ from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import not_found
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, KindEndpoint, guest_places, of_kind
 from ngc_cli.server.routes.links import attachment
-from ngc_cli.server.schema import KINDS, RESOURCE, Kind
 
 
 def list_files(kind: Kind, call: Call) -> dict[str, Any]:
@@ -80,7 +80,9 @@ def _file_itself(call: Call, file: File) -> Response:
     path = f"/links/content/{file.sha256}"
     if call.registry.config.files_url:
         return RedirectResponse(call.registry.link(call.request, "GET", path), status_code=302)
-    return deliver(call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path))
+    return serve_content(
+        call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path)
+    )
 
 
 def all_files(kind: Kind, call: Call) -> Response:

@@ -12,18 +12,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from ngc_cli.server import uploads
 from ngc_cli.server.auth.roles import Action
-from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content.receive import finish_upload, require_upload, take_bytes
-from ngc_cli.server.content.serve import deliver
+from ngc_cli.server.content.receive import receive_body
+from ngc_cli.server.content.serve import serve_content
 from ngc_cli.server.content.store import Part
 from ngc_cli.server.endpoint import Call, StreamCall, route
-from ngc_cli.server.metadata import UploadPart, parts_of
 from ngc_cli.server.problems import not_found, unprocessable
 
 
@@ -35,7 +33,7 @@ def attachment(path: str) -> dict[str, str]:
 def content(call: Call) -> Response:
     """The bytes of a content."""
     sha256 = call.path["sha256"]
-    return deliver(call.registry.contents, call.request, sha256, more_headers=attachment(sha256))
+    return serve_content(call.registry.contents, call.request, sha256, more_headers=attachment(sha256))
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ async def receive_part(call: StreamCall) -> Response:
     if announced is not None and announced != str(size_bytes):
         raise unprocessable(f"part {number} must have {size_bytes} bytes, not {announced}")
     store = call.registry.contents
-    part = await take_bytes(
+    part = await receive_body(
         call.chunks(),
         lambda: store.write_part(arriving.upload_id, number, size_bytes=size_bytes, hashed=whole),
         limit_bytes=size_bytes,
@@ -73,7 +71,7 @@ async def receive_part(call: StreamCall) -> Response:
     if part.size_bytes != size_bytes:
         raise unprocessable(f"part {number} must have {size_bytes} bytes, not {part.size_bytes}")
     if whole:
-        await run_in_threadpool(finish_upload, call.registry, arriving.upload_id, [part], part.sha256)
+        await run_in_threadpool(uploads.finish_file, call.registry, arriving.upload_id, [part], part.sha256)
     else:
         leading = await call.transact(partial(_record_part, arriving, part))
         _in_background(run_in_threadpool(store.hash_ahead, arriving.upload_id, leading))
@@ -82,7 +80,7 @@ async def receive_part(call: StreamCall) -> Response:
 
 def _arriving(upload_id: str, number_text: str, db: Session) -> _Arriving | None:
     """The part a path names, or None when its upload is complete; raises a 404 Problem."""
-    upload = require_upload(db, upload_id, lock=False)
+    upload = uploads.require(db, upload_id, lock=False)
     number = int(number_text) if number_text.isascii() and number_text.isdigit() else 0
     if not 1 <= number <= upload.part_count:
         raise not_found("there is no such part")
@@ -92,19 +90,10 @@ def _arriving(upload_id: str, number_text: str, db: Session) -> _Arriving | None
 
 
 def _record_part(arrived: _Arriving, part: Part, db: Session) -> list[Part]:
-    """Remember a part; returns those that are here from the first on without a gap."""
-    upload = require_upload(db, arrived.upload_id)
-    upload.touched_at = utc_now()
-    row = db.scalar(
-        select(UploadPart).where(UploadPart.upload_id == upload.id, UploadPart.number == arrived.number)
-    )
-    if row is None:
-        row = UploadPart(upload_id=upload.id, number=arrived.number)
-        db.add(row)
-    row.key, row.size_bytes, row.sha256 = part.key, part.size_bytes, part.sha256
-    db.flush()
-    here = enumerate(parts_of(db, upload.id), start=1)
-    return [Part(row.key, row.size_bytes) for position, row in here if row.number == position]
+    """Record a part; returns those that are here from the first on without a gap."""
+    uploads.record_part(db, uploads.require(db, arrived.upload_id), arrived.number, part)
+    parts = enumerate(uploads.parts_of(db, arrived.upload_id), start=1)
+    return [row.stored for position, row in parts if row.number == position]
 
 
 _background: set[asyncio.Future[Any]] = set()

@@ -23,15 +23,14 @@ from sqlalchemy.exc import IntegrityError
 from ngc_cli.errors import UsageError
 from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 from ngc_cli.server import admin
-from ngc_cli.server.accounts import memberships, org_object, team_object, user_object
-from ngc_cli.server.auth import roles as access
-from ngc_cli.server.auth.roles import Action
+from ngc_cli.server.artifacts.schema import text
+from ngc_cli.server.auth.roles import ANY_TEAM, Action
 from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import Invitation, Membership, Org, Team, User
 from ngc_cli.server.paging import Window
+from ngc_cli.server.people.objects import memberships, org_object, team_object, user_object
 from ngc_cli.server.problems import conflict, exists, not_found, unprocessable
-from ngc_cli.server.schema import text
 
 Offer = tuple[Team | None, str]
 
@@ -50,7 +49,7 @@ _ROLES_MAX = 1000
 def list_orgs(call: Call) -> dict[str, Any]:
     """O1: the orgs in which the caller holds a role."""
     window = Window.asked_for(call.query, _ORGS_PER_PAGE)
-    mine = select(Org).where(Org.id.in_({grant.org_id for grant in call.caller.grants}))
+    mine = select(Org).where(Org.id.in_({grant.org_id for grant in call.principal.grants}))
     orgs, total = _page(call, mine.order_by(Org.name), window)
     return {"organizations": [org_object(org) for org in orgs], "paginationInfo": window.info(total)}
 
@@ -67,8 +66,8 @@ def list_teams(call: Call) -> dict[str, Any]:
     """T1: the teams the caller may look into; for the org's administrators all of them."""
     window = Window.asked_for(call.query, _ORGS_PER_PAGE)
     query = select(Team).where(Team.org_id == call.the_org.id)
-    if not call.may(Action.VIEW_ORG, access.ANY_TEAM):
-        query = query.where(Team.id.in_({grant.team_id for grant in call.caller.grants}))
+    if not call.may(Action.VIEW_ORG, ANY_TEAM):
+        query = query.where(Team.id.in_({grant.team_id for grant in call.principal.grants}))
     teams, total = _page(call, query.order_by(Team.name), window)
     return {"teams": [team_object(team) for team in teams], "paginationInfo": window.info(total)}
 
@@ -259,7 +258,7 @@ def _offers_in(call: Call, value: Any) -> list[Offer]:
         for group in groups or [""]:
             team = admin.find_team(call.db, call.the_org, group) if group else None
             action = Action.MANAGE_TEAM_USERS if group else Action.MANAGE_USERS
-            call.require(action, team.id if team else access.ANY_TEAM if group else None)
+            call.require(action, team.id if team else ANY_TEAM if group else None)
             if group and team is None:
                 raise not_found(f"team '{group}' not found in org '{call.the_org.name}'")
             offers += [(team, role) for role in _canonical([item.get("name")], in_team=team is not None)]

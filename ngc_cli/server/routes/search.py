@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -15,13 +15,13 @@ from typing import Any, Protocol, cast
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from ngc_cli.server.artifacts import chunked, latest_versions
-from ngc_cli.server.auth.roles import Action, Answer, Caller, answer
+from ngc_cli.server.artifacts.queries import latest_versions
+from ngc_cli.server.artifacts.schema import KINDS, RELEASE_TYPES, Kind
+from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
-from ngc_cli.server.metadata import Artifact, Org, Team
+from ngc_cli.server.metadata import Artifact, Org, Team, User, chunked
 from ngc_cli.server.problems import not_found, unprocessable
-from ngc_cli.server.schema import KINDS, Kind
 
 _PAGE_SIZE = 100
 _LARGEST_PAGE_SIZE = 1000
@@ -39,7 +39,11 @@ class Hit:
     team_name: str
     display_name: str
     description: str
-    created_by: str
+    owner: User | None
+    policies: frozenset[str]
+    release_types: frozenset[str]
+    product_names: Sequence[str]
+    access_type: str
     created_at: datetime
     updated_at: datetime
     is_public: bool
@@ -47,12 +51,54 @@ class Hit:
     labels: Sequence[str]
     attributes: Mapping[str, str]
 
+    @property
+    def created_by(self) -> str:
+        """The client id of the owner; empty when there is none."""
+        return self.owner.client_id if self.owner else ""
+
+    def has(self, field: str, value: Any) -> bool:
+        """Whether this field has this value."""
+        if field in _ATTRIBUTES:
+            return bool(self.attributes.get(field) == value)
+        return _FILTERS[field](self, value)
+
+
+# There is no signer, so nothing is signed. A creator may be given by the id or the client id of the user.
+_ATTRIBUTES = frozenset(
+    [
+        "application",
+        "framework",
+        "format",
+        "precision",
+        "builtBy",
+        "publisher",
+        "logo",
+        "latestVersionIdStr",
+        "latestVersionSizeInBytes",
+        "latestTag",
+        "size",
+    ]
+)
+_FILTERS: dict[str, Callable[[Hit, Any], bool]] = {
+    "labels": lambda hit, value: value in hit.labels,
+    "isPublic": lambda hit, value: hit.is_public == value,
+    "guestAccess": lambda hit, value: hit.guest_access == value,
+    "createdBy": lambda hit, value: (
+        hit.owner is not None and value in (str(hit.owner.id), hit.owner.client_id)
+    ),
+    "accessType": lambda hit, value: bool(value) and hit.access_type == value,
+    "productNames": lambda hit, value: value in hit.product_names,
+    "policy": lambda hit, value: str(value).lower() in map(str.lower, hit.policies),
+    "releaseType": lambda hit, value: value in {RELEASE_TYPES[name] for name in hit.release_types},
+    **dict.fromkeys(("signedModels", "signedResources", "signedImages"), lambda _hit, value: value is False),
+}
+
 
 @dataclass(frozen=True)
 class Visible:
     """What a search may show: everything public, or of one org what the caller may look at."""
 
-    caller: Caller
+    principal: Principal
     org: Org | None = None
     teams: tuple[Team | None, ...] = ()
 
@@ -64,7 +110,7 @@ class Visible:
         for team in self.teams:
             team_id = team.id if team else None
             here = and_(table.org_id == self.org.id, table.team_id == team_id)
-            everything = answer(self.caller, Action.VIEW, self.org.id, team_id) is Answer.YES
+            everything = decide(self.principal, Action.VIEW, self.org.id, team_id) is Decision.YES
             found.append(here if everything else and_(here, table.is_public.is_(True)))
         return or_(*found)
 
@@ -103,6 +149,7 @@ class ArtifactSource:
         for artifact in db.scalars(query):
             details = artifact.details
             version = latest.get(artifact.id)
+            said = version.details if version else {}
             attributes = {
                 "application": details.get("application"),
                 "framework": details.get(self._kind.framework),
@@ -122,7 +169,11 @@ class ArtifactSource:
                 team_name=team_name,
                 display_name=details.get("displayName", artifact.name),
                 description=details.get("shortDescription", ""),
-                created_by=artifact.owner.client_id if artifact.owner else "",
+                owner=artifact.owner,
+                policies=frozenset((*details.get("policyLabels", ()), *said.get("policy", ()))),
+                release_types=frozenset(filter(None, (details.get("releaseType"), said.get("releaseType")))),
+                product_names=details.get("productNames", ()),
+                access_type=details.get("accessType", ""),
                 created_at=artifact.created_at,
                 updated_at=artifact.updated_at,
                 is_public=artifact.is_public,
@@ -161,13 +212,15 @@ class Query:
         filters = params.get("filters") or []
         if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
             raise unprocessable("'filters' is not a list of objects")
-        return cls(
+        query = cls(
             pattern=pattern or "*",
             filters=tuple((str(entry.get("field")), entry.get("value")) for entry in filters),
             page=_whole(params, "page", 0, at_least=0),
             page_size=min(_whole(params, "pageSize", _PAGE_SIZE, at_least=1), _LARGEST_PAGE_SIZE),
             params=params,
         )
+        query.require_known_fields()
+        return query
 
     def matches(self, resource_id: str) -> bool:
         """Whether an ``org/[team/]name`` is asked for; a pattern without ``/`` may also be the name alone."""
@@ -176,14 +229,14 @@ class Query:
         return "/" not in self.pattern and fnmatch.fnmatchcase(resource_id.rpartition("/")[2], self.pattern)
 
     def keeps(self, hit: Hit) -> bool:
-        """Whether a hit passes all filters: a label or an attribute, or one of the common members, has the value."""
-        common = {"isPublic": hit.is_public, "guestAccess": hit.guest_access, "createdBy": hit.created_by}
-        return all(
-            hit.attributes.get(field) == value
-            or (field in common and common[field] == value)
-            or (field == "labels" and value in hit.labels)
-            for field, value in self.filters
-        )
+        """Whether a hit passes all filters."""
+        return all(hit.has(field, value) for field, value in self.filters)
+
+    def require_known_fields(self) -> None:
+        """Raise a 422 Problem for a filter by an unknown field, also when there is nothing to filter."""
+        for field, _value in self.filters:
+            if field not in _ATTRIBUTES and field not in _FILTERS:
+                raise unprocessable(f"'{field[:100]}' is not a field that can be filtered by")
 
 
 def _whole(params: Mapping[str, Any], name: str, default: int, *, at_least: int) -> int:
@@ -195,16 +248,21 @@ def _whole(params: Mapping[str, Any], name: str, default: int, *, at_least: int)
 
 def search_catalog(call: Call) -> dict[str, Any]:
     """What is public, for everyone."""
-    return _search(call, Visible(call.caller))
+    return _search(call, Visible(call.principal))
 
 
 def search_org(call: Call) -> dict[str, Any]:
     """What the caller may look at in an org with its teams, or in one team."""
-    call.permitted = True  # each thing is weighed on its own
     if call.team is not None:
-        return _search(call, Visible(call.caller, call.the_org, (call.team,)))
+        return _search(call, _visible_in_org(call, call.team))
     teams = call.db.scalars(select(Team).where(Team.org_id == call.the_org.id))
-    return _search(call, Visible(call.caller, call.the_org, (None, *teams)))
+    return _search(call, _visible_in_org(call, None, *teams))
+
+
+def _visible_in_org(call: Call, *teams: Team | None) -> Visible:
+    """What the principal may see in these teams; the condition authorizes row by row, so the request is authorized."""
+    call.is_authorized = True
+    return Visible(call.principal, call.the_org, teams)
 
 
 def search_subscriptions(call: Call) -> dict[str, Any]:
@@ -275,13 +333,11 @@ def _hit_object(hit: Hit, search_type: str) -> dict[str, Any]:
 
 def label_sets(call: Call) -> dict[str, Any]:
     """The global label sets: none, so that every label stays as it was typed."""
-    call.permitted = True
     return {"labelSets": []}
 
 
 def label_set(call: Call) -> dict[str, Any]:
     """One label set, of which there are none."""
-    call.permitted = True
     raise not_found(f"label set '{call.path['name']}' not found")
 
 

@@ -7,7 +7,6 @@ to a start lists the ``receivedParts`` so that a client that comes back sends on
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,11 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ngc_cli.server.artifacts import base64_sha256, chunked, find_artifact, find_version, permitted_artifact
+from ngc_cli.server import uploads
+from ngc_cli.server.artifacts.queries import base64_sha256, find_artifact, find_version, permitted_artifact
+from ngc_cli.server.artifacts.schema import KINDS, Kind
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.content.receive import finish_upload
 from ngc_cli.server.content.store import DigestMismatch, Part
 from ngc_cli.server.endpoint import Call, StreamCall, route
 from ngc_cli.server.metadata import (
@@ -28,15 +28,13 @@ from ngc_cli.server.metadata import (
     File,
     Org,
     Team,
-    Upload,
+    UploadSession,
     Version,
-    forget_parts,
-    parts_of,
+    chunked,
 )
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import conflict, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, of_kind
-from ngc_cli.server.schema import KINDS, Kind
 
 PART_BYTES = 500_000_000
 _SMALLEST_PART_BYTES = 5_000_000
@@ -68,7 +66,7 @@ def known_hashes(kind: Kind, call: Call) -> dict[str, Any]:
 def _contents_of(db: Session, artifact: Artifact, digests: Sequence[str]) -> dict[str, int]:
     """Sizes of those of these contents that the artifact has, by hex sha256."""
     in_version = select(File.sha256).join(Version).where(Version.artifact_id == artifact.id)
-    uploaded = select(Upload.content_sha256).where(Upload.artifact_id == artifact.id)
+    uploaded = select(UploadSession.content_sha256).where(UploadSession.artifact_id == artifact.id)
     found: dict[str, int] = {}
     for some in chunked(list(dict.fromkeys(digests))):
         rows = db.execute(
@@ -76,7 +74,7 @@ def _contents_of(db: Session, artifact: Artifact, digests: Sequence[str]) -> dic
                 Content.sha256.in_(some),
                 or_(
                     Content.sha256.in_(in_version.where(File.sha256.in_(some))),
-                    Content.sha256.in_(uploaded.where(Upload.content_sha256.in_(some))),
+                    Content.sha256.in_(uploaded.where(UploadSession.content_sha256.in_(some))),
                 ),
             )
         )
@@ -94,16 +92,14 @@ def start(call: Call) -> dict[str, Any]:
     upload = _upload_to_resume(call.db, artifact, body, sha256, size_bytes)
     resumed = upload is not None
     if upload is None:
-        upload = Upload(
-            id=secrets.token_urlsafe(24),
-            artifact_id=artifact.id,
-            sha256=sha256,
-            size_bytes=size_bytes,
-            part_size_bytes=_part_size(body.get("customPartSize"), size_bytes),
+        part_size_bytes = _part_size(body.get("customPartSize"), size_bytes)
+        upload = uploads.begin(
+            call.db,
+            UploadSession(
+                artifact_id=artifact.id, sha256=sha256, size_bytes=size_bytes, part_size_bytes=part_size_bytes
+            ),
         )
-        call.db.add(upload)
     upload.touched_at = utc_now()
-    call.db.flush()
     count = upload.part_count
     numbers = _part_numbers(body.get("partNumberList"), count) if resumed else range(1, count + 1)
     path = f"/links/parts/{upload.id}"
@@ -115,19 +111,19 @@ def start(call: Call) -> dict[str, Any]:
     }
 
 
-def _received(db: Session, upload: Upload, count: int) -> list[dict[str, int]]:
+def _received(db: Session, upload: UploadSession, count: int) -> list[dict[str, int]]:
     """The parts that need not be sent again; all of them once the upload is complete."""
     if upload.content_sha256 is not None:
         return [{"partNumber": n, "size": upload.size_of_part(n)} for n in range(1, count + 1)]
-    return [{"partNumber": part.number, "size": part.size_bytes} for part in parts_of(db, upload.id)]
+    return [{"partNumber": part.number, "size": part.size_bytes} for part in uploads.parts_of(db, upload.id)]
 
 
 def _upload_to_resume(
     db: Session, artifact: Artifact, body: Mapping[str, Any], sha256: str, size_bytes: int
-) -> Upload | None:
+) -> UploadSession | None:
     """The upload a body wants to go on with; None when it names none, or one that is not this file's."""
     upload_id = body.get("uploadID")
-    upload = db.get(Upload, upload_id) if isinstance(upload_id, str) else None
+    upload = db.get(UploadSession, upload_id) if isinstance(upload_id, str) else None
     if upload is None or upload.artifact_id != artifact.id:
         return None
     return upload if (upload.sha256, upload.size_bytes) == (sha256, size_bytes) else None
@@ -162,32 +158,30 @@ async def complete(call: StreamCall) -> Response:
 
 def _complete(call: StreamCall, body: Mapping[str, Any]) -> Response:
     """Complete an upload; no transaction is open while its bytes are hashed, which may take minutes."""
-    database = call.registry.database
     upload_id, sha256 = body.get("uploadID"), _sha256_of(body)
     if not isinstance(upload_id, str):
         raise unprocessable("'uploadID' is not a text")
 
-    with database.reading() as db:
+    with call.registry.database.reading() as db:
         parts = _parts_to_assemble(db, _upload_of(db, call, body, upload_id), sha256)
     if parts is None:
         return call.success()
     try:
-        finish_upload(call.registry, upload_id, parts, sha256)
+        uploads.finish_file(call.registry, upload_id, parts, sha256)
     except (DigestMismatch, FileNotFoundError) as error:
-        database.write(lambda db: forget_parts(db, upload_id))
-        call.registry.contents.drop_parts(upload_id)
+        uploads.restart(call.registry, upload_id)
         reason = str(error) if isinstance(error, DigestMismatch) else "parts have been lost"
         raise unprocessable(f"the file must be sent again: {reason}") from error
     return call.success()
 
 
-def _upload_of(db: Session, call: StreamCall, body: Mapping[str, Any], upload_id: str) -> Upload:
+def _upload_of(db: Session, call: StreamCall, body: Mapping[str, Any], upload_id: str) -> UploadSession:
     """The upload of this id, if it belongs to the artifact the body names in the place the path names."""
     upload = db.scalar(
-        select(Upload)
+        select(UploadSession)
         .join(Artifact)
         .where(
-            Upload.id == upload_id,
+            UploadSession.id == upload_id,
             Artifact.org_id == call.the_org.id,
             Artifact.team_id == (call.team.id if call.team else None),
             Artifact.kind == str(body.get("artifactType")),
@@ -199,18 +193,18 @@ def _upload_of(db: Session, call: StreamCall, body: Mapping[str, Any], upload_id
     return upload
 
 
-def _parts_to_assemble(db: Session, upload: Upload, sha256: str) -> list[Part] | None:
+def _parts_to_assemble(db: Session, upload: UploadSession, sha256: str) -> list[Part] | None:
     """All parts of an upload in order, or None when it is complete; raises a 422 Problem when some are missing."""
     if upload.sha256 != sha256:
         raise unprocessable("'sha256' is not the one this upload was started with")
     if upload.content_sha256 is not None:
         return None
-    parts = parts_of(db, upload.id)
+    parts = uploads.parts_of(db, upload.id)
     missing = set(range(1, upload.part_count + 1)) - {part.number for part in parts}
     if missing:
         listed = ", ".join(map(str, sorted(missing)[:_LISTED_IN_MESSAGE]))
         raise unprocessable(f"{len(missing)} parts have not arrived, the first are {listed}")
-    return [Part(part.key, part.size_bytes, part.sha256) for part in parts]
+    return [part.stored for part in parts]
 
 
 def commit(call: Call) -> dict[str, Any]:

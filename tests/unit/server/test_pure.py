@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.artifacts import version_order
+from ngc_cli.server.artifacts.queries import version_order
 from ngc_cli.server.auth.roles import (
     GUEST,
     TABLE,
     Action,
-    Answer,
-    Caller,
+    Decision,
     Grant,
-    Standing,
-    Thing,
+    Principal,
+    Relation,
+    Resource,
     allows,
-    answer,
+    decide,
 )
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.content.serve import slice_for
@@ -106,11 +106,11 @@ def test_any_versions_can_be_sorted(names: list[str]) -> None:
 
 
 def test_reach_ends_at_the_org_and_only_administrators_reach_into_teams() -> None:
-    def who(role: str, team: int | None = None) -> Caller:
-        return Caller(1, 1, (Grant(1, team, role),))
+    def who(role: str, team: int | None = None) -> Principal:
+        return Principal(1, 1, (Grant(1, team, role),))
 
-    def may(caller: Caller, action: Action, team: int | None, org: int = 1) -> bool:
-        return answer(caller, action, org, team) is Answer.YES
+    def may(caller: Principal, action: Action, team: int | None, org: int = 1) -> bool:
+        return decide(caller, action, org, team) is Decision.YES
 
     user, admin, member = who("REGISTRY_USER"), who("REGISTRY_ADMIN"), who("REGISTRY_USER", 5)
     assert may(user, Action.CREATE, None)
@@ -130,11 +130,11 @@ def test_reach_ends_at_the_org_and_only_administrators_reach_into_teams() -> Non
 
 
 def test_guests_need_the_lock_open() -> None:
-    entry = TABLE[Action.DOWNLOAD][Standing.GUEST]
+    entry = TABLE[Action.DOWNLOAD][Relation.GUEST]
     for is_public, guest_access in ((False, False), (False, True), (True, False)):
-        assert not allows(entry, GUEST, Thing(None, is_public, guest_access))
-    assert allows(entry, GUEST, Thing(None, is_public=True, guest_access=True))
-    assert not allows(Answer.OWN, Caller(1, None), Thing(None))
+        assert not allows(entry, GUEST, Resource(None, is_public, guest_access))
+    assert allows(entry, GUEST, Resource(None, is_public=True, guest_access=True))
+    assert not allows(Decision.OWN, Principal(1, None), Resource(None))
 
 
 # database

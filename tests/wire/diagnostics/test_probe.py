@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.brokennet import FILE_BYTES, MIB, BrokenNet, Host
 
 from ngc_cli.diagnostics.certificate import read_certificate
-from ngc_cli.diagnostics.probe import Prober, within
+from ngc_cli.diagnostics.probe import Prober
+from ngc_cli.diagnostics.surroundings import within
 from ngc_cli.diagnostics.trace import Fault, Trace
 
 

@@ -12,7 +12,8 @@ import requests
 from support.artifacts import Wire, ok
 from support.registry import RunningRegistry
 
-from ngc_cli.server.content.gc import ABANDONED_S, Reclaimed, collect
+from ngc_cli.server.config import ABANDONED_S
+from ngc_cli.server.content.gc import Reclaimed, collect
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from support.registry import RunningRegistry
 
 from ngc_cli.server.clock import utc_now
 from ngc_cli.server.content.gc import Reclaimed, collect
-from ngc_cli.server.images import find_repository
+from ngc_cli.server.images.repositories import find_repository
 from ngc_cli.server.metadata import File
 
 ABANDONED_S = 3600.0

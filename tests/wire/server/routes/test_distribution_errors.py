@@ -22,9 +22,9 @@ from support.registry import RunningRegistry
 
 from ngc_cli.server import admin
 from ngc_cli.server.app import ROUTES
-from ngc_cli.server.images import API_WORDS
-from ngc_cli.server.problems import Dialect
-from ngc_cli.server.routes.distribution import is_oci_path
+from ngc_cli.server.images.names import API_WORDS
+from ngc_cli.server.problems import ErrorFormat
+from ngc_cli.server.routes.distribution.repository import is_oci_path
 
 
 @pytest.fixture
@@ -184,4 +184,6 @@ def test_orgs_whose_names_begin_with_such_a_word_are_fine(registry: RunningRegis
 
 def test_every_route_of_the_oci_api_speaks_its_dialect() -> None:
     for route in ROUTES:
-        assert (route.gate.dialect is Dialect.OCI) == ("{repository" in route.path or is_oci_path(route.path))
+        assert (route.authenticator.error_format is ErrorFormat.OCI) == (
+            "{repository" in route.path or is_oci_path(route.path)
+        )

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from support.distribution import Content, Distribution, image, with_digest
 from support.registry import RunningRegistry, wait_until
 
-from ngc_cli.server.metadata import BlobUpload
+from ngc_cli.server.metadata import UploadSession
 
 MIB = 1024 * 1024
 BLOB = Content(bytes(range(256)) * 16 * 1024)  # 4 MiB
@@ -151,7 +151,7 @@ def test_parts_that_failed_leave_no_files(registry: RunningRegistry, repository:
     assert repository.send("DELETE", location).status_code == 204
     assert not (registry.data_dir / "parts" / upload_id).exists()
     with registry.data.database.reading() as db:
-        known = set(db.scalars(select(BlobUpload.id)))
+        known = set(db.scalars(select(UploadSession.id)))
     left = {folder.name for folder in (registry.data_dir / "parts").iterdir()}
     assert {name for name in left if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", name)} <= known
 

@@ -167,3 +167,78 @@ def test_an_unknown_type_and_label_set_are_not_found(registry: RunningRegistry) 
     org = registry.org()
     session = registry.session(registry.key(org=org))
     problem(session.get(f"/v2/search/org/{org}/labelsets/x"), 404)
+
+
+def test_lists_filter_by_what_was_published(registry: RunningRegistry) -> None:
+    org = registry.org()
+    session = registry.session(registry.key(org=org, role="REGISTRY_ADMIN"))
+    wire = Wire(session, org)
+    ok(wire.create("plain"))
+    made = ok(
+        wire.create("listed", accessType="listed", productNames=["one", "two"], policyLabels=["gov_ready"])
+    )
+    assert made["model"]["policyLabels"] == ["GOV_READY"]
+    wire.publish_version("plain", "1", {"f": b"x"})
+    changed = ok(
+        session.patch(wire.at("plain", "versions", "1"), json={"policy": ["GOV_READY"], "releaseType": "ga"})
+    )
+    assert (changed["modelVersion"]["policy"], changed["modelVersion"]["releaseType"]) == (
+        ["GOV_READY"],
+        "GA",
+    )
+    where = f"/v2/org/{org}/repos"
+    repository = {
+        "name": "net",
+        "releaseType": "BETA",
+        "policyLabels": ["GOV_READY"],
+        "productNames": ["one"],
+    }
+    assert ok(session.post(where, json=repository))["releaseType"] == "BETA"
+    ok(session.post(where, json={"name": "other"}))
+
+    def found(field: str, value: Any, kind: str = "MODEL") -> list[str]:
+        filters = [{"field": field, "value": value}]
+        return [
+            hit.rpartition("/")[2] for hit in ids(search(session, f"org/{org}", kind=kind, filters=filters))
+        ]
+
+    assert found("policy", "gov_ready") == ["listed", "plain"]
+    assert found("releaseType", "release_type_consumer") == ["plain"]
+    assert found("releaseType", "release_type_ltsb") == []
+    assert found("accessType", "LISTED") == ["listed"]
+    assert found("productNames", "two") == ["listed"]
+    assert found("policy", "GOV_READY", "CONTAINER") == ["net"]
+    assert found("releaseType", "release_type_beta", "CONTAINER") == ["net"]
+    assert found("productNames", "two", "CONTAINER") == []
+    assert found("signedImages", True, "CONTAINER") == []
+
+
+@pytest.mark.parametrize("kind", ["MODEL", "CONTAINER"])
+def test_a_filter_by_user_finds_what_the_user_created(registry: RunningRegistry, kind: str) -> None:
+    org = registry.org()
+    mine, other = (registry.session(registry.key(org=org)) for _ in range(2))
+    for session, name in ((mine, "mine"), (other, "other")):
+        ok(Wire(session, org).create(name))
+        ok(session.post(f"/v2/org/{org}/repos", json={"name": name}))
+    user = ok(mine.get("/v2/users/me"))["user"]
+    for value in (str(user["id"]), user["clientId"]):
+        filters = [{"field": "createdBy", "value": value}]
+        assert ids(search(other, f"org/{org}", kind=kind, filters=filters)) == [f"{org}/mine"]
+
+
+def test_a_filter_by_an_unknown_field_is_refused(registry: RunningRegistry) -> None:
+    query = json.dumps({"filters": [{"field": "nosuch", "value": "x"}]})
+    answer = registry.session().get("/v2/search/catalog/resources/MODEL", params={"q": query})
+    assert "'nosuch'" in problem(answer, 422)
+
+
+@pytest.mark.parametrize(
+    "members", [{"policy": ["NOSUCH"]}, {"policy": "GOV_READY"}, {"releaseType": "NOSUCH"}]
+)
+def test_publishing_members_of_a_version_are_checked(
+    registry: RunningRegistry, members: dict[str, Any]
+) -> None:
+    org = registry.org()
+    wire = Wire(registry.session(registry.key(org=org)), org)
+    ok(wire.create("m"))
+    problem(wire.create_version("m", "1", **members), 422)

@@ -92,11 +92,6 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def labels(name: str, value: Any) -> list[str]:
-    """A list of strings; a label given twice counts once."""
-    return list(dict.fromkeys(text(at_least=1)(name, item) for item in _list(name, value)))
-
-
 def key_values(name: str, value: Any, key: Check | None = None, limit: int = 100) -> list[dict[str, str]]:
     """A list of objects with exactly ``key`` and ``value``; order is kept, keys may repeat."""
     found = []
@@ -140,6 +135,16 @@ def merge_details(before: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[st
         raise unprocessable("'publicDatasetUsed' has a link or a license but no name")
     merged.pop("publicDatasetUsed", None)
     return {**merged, "publicDatasetUsed": found} if found else merged
+
+
+def texts(name: str, value: Any) -> list[str]:
+    """A list of strings; one given twice counts once."""
+    return list(dict.fromkeys(text(at_least=1)(name, item) for item in _list(name, value)))
+
+
+def policies(name: str, value: Any) -> list[str]:
+    """A list of policies; each once."""
+    return list(dict.fromkeys(choice("GOV_READY", "FedRAMP")(name, item) for item in _list(name, value)))
 
 
 def _list(name: str, value: Any) -> list[Any]:
@@ -190,6 +195,23 @@ class Kind:
 
 
 _markdown = text(limit=None)
+RELEASE_TYPES = {
+    "BETA": "release_type_beta",
+    "GA": "release_type_consumer",
+    "EA": "release_type_early_access",
+    "FEATURE": "release_type_feature",
+    "PRODUCTION": "release_type_production",
+    "LTSB": "release_type_ltsb",
+}
+"""Release types, and the words the search has for them."""
+release_type = choice(*RELEASE_TYPES)
+PUBLISHING: dict[str, Check] = {
+    "accessType": choice("LISTED", "EXCLUSIVE", "NOT_LISTED"),
+    "productNames": texts,
+    "policyLabels": policies,
+    "releaseType": release_type,
+}
+"""Members of artifacts and image repositories that say for whom they are published; lists filter by them."""
 _COMMON: dict[str, Check] = {
     "displayName": text(64, at_least=2),
     "modelFormat": text(),
@@ -199,6 +221,7 @@ _COMMON: dict[str, Check] = {
     "publisher": text(),
     "logo": link,
     "publicDatasetUsed": dataset,
+    **PUBLISHING,
 }
 _COMMON_VERSION: dict[str, Check] = {
     "accuracyReached": accuracy,
@@ -207,6 +230,8 @@ _COMMON_VERSION: dict[str, Check] = {
     "gpuModel": text(),
     "memoryFootprint": text(),
     "customMetrics": metrics,
+    "policy": policies,
+    "releaseType": release_type,
 }
 
 

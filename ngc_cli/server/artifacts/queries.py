@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.auth.roles import Answer, Caller, Thing
+from ngc_cli.server.artifacts.schema import Kind
+from ngc_cli.server.auth.roles import Decision, Principal, Resource
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call
 from ngc_cli.server.metadata import Artifact, File, Org, Team, Version
 from ngc_cli.server.problems import not_found
-from ngc_cli.server.schema import Kind
 
-QUERY_CHUNK = 900
-_Item = TypeVar("_Item")
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -41,8 +39,8 @@ def permitted_artifact(kind: Kind, call: Call, name: str = "") -> Artifact:
     """The artifact the path names (or of this name), if the caller may do the route's action to it."""
     name = name or call.path["name"]
     found = find_artifact(call.db, kind, call.the_org, call.team, name)
-    call.permit(thing_of(found) if found else None, f"{kind.noun} '{name}'")
-    assert found is not None  # permit refuses what does not exist
+    call.authorize(access_resource(found) if found else None, f"{kind.noun} '{name}'")
+    assert found is not None  # authorize refuses what does not exist
     return found
 
 
@@ -56,23 +54,23 @@ def permitted_version(kind: Kind, call: Call) -> Version:
     version = find_version(call.db, artifact, version_name) if artifact else None
     what = f"version '{version_name}' of {kind.noun} '{name}'"
     if artifact is None or version is None:
-        call.permit(thing_of(artifact) if artifact else None, what)
+        call.authorize(access_resource(artifact) if artifact else None, what)
         raise not_found(f"{what} not found")
-    call.permit(_thing_of_version(artifact, version, call.caller), what)
-    if not version.is_complete and call.answer in (Answer.PUBLIC, Answer.UNLOCKED):
+    call.authorize(_version_access_resource(artifact, version, call.principal), what)
+    if not version.is_complete and call.decision in (Decision.PUBLIC, Decision.UNLOCKED):
         raise not_found(f"{what} not found")
     return version
 
 
-def thing_of(artifact: Artifact) -> Thing:
+def access_resource(artifact: Artifact) -> Resource:
     """What the access table needs to know of an artifact."""
-    return Thing(artifact.owner_id, artifact.is_public, artifact.guest_access)
+    return Resource(artifact.owner_id, artifact.is_public, artifact.guest_access)
 
 
-def _thing_of_version(artifact: Artifact, version: Version, caller: Caller) -> Thing:
-    made_it = version.owner_id is not None and version.owner_id == caller.user_id
+def _version_access_resource(artifact: Artifact, version: Version, principal: Principal) -> Resource:
+    made_it = version.owner_id is not None and version.owner_id == principal.user_id
     owner_id = version.owner_id if made_it else artifact.owner_id
-    return Thing(owner_id, artifact.is_public, artifact.guest_access)
+    return Resource(owner_id, artifact.is_public, artifact.guest_access)
 
 
 def find_version(db: Session, artifact: Artifact, name: str, *, lock: bool = False) -> Version | None:
@@ -158,8 +156,3 @@ def file_object(file: File) -> dict[str, Any]:
 def base64_sha256(sha256: str) -> str:
     """The padded standard base64 of a hex sha256."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
-
-
-def chunked(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
-    """The items in portions that a database takes as parameters of one statement."""
-    return (items[start : start + QUERY_CHUNK] for start in range(0, len(items), QUERY_CHUNK))

@@ -1,6 +1,6 @@
 """Image repositories in the NGC API: create, describe, list, look at, remove.
 
-The same rows as in ``distribution``: what is pushed or deleted there shows here, and the other way round. Left out,
+The same rows as in ``routes.distribution``: what is pushed or deleted there shows here, and the other way round. Left out,
 because there is no scanner, signer or shop behind this registry: scans, signatures, licences, products.
 
 Source: contract/images.md section 2.
@@ -16,17 +16,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from ngc_cli.oci import manifest as oci
-from ngc_cli.server import images
+from ngc_cli.server.artifacts.schema import PUBLISHING, Check, check_members, flag, link, text, texts
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
-from ngc_cli.server.images import RepositoryPath
+from ngc_cli.server.images import manifests, repositories, tags
+from ngc_cli.server.images.names import RepositoryPath
 from ngc_cli.server.metadata import ImageManifest, ImageRepository, ImageTag
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import exists, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places
 from ngc_cli.server.routes.search import SOURCES, Hit, Visible
-from ngc_cli.server.schema import Check, check_members, flag, labels, link, text
 
 _PAGE_SIZE = 100
 _MEMBERS: Mapping[str, Check] = {
@@ -37,6 +37,7 @@ _MEMBERS: Mapping[str, Check] = {
     "publisher": text(),
     "logo": link,
     "isMultinodeEnabled": flag,
+    **PUBLISHING,
 }
 
 
@@ -51,11 +52,13 @@ def create(call: Call) -> dict[str, Any]:
         raise unprocessable(
             f"'{path.name[:255]}' cannot be the name of a repository: use a-z, 0-9 and single '.', '_', '-' between"
         )
-    repository = images.find_repository(call.db, path)
+    repository = repositories.find_repository(call.db, path)
     if repository is not None and repository.is_published:
         raise exists(f"repository '{path}' already exists")
     if repository is None:
-        repository = images.add_repository(call.db, path, call.the_org, call.team, call.caller.user_id)
+        repository = repositories.add_repository(
+            call.db, path, call.the_org, call.team, call.principal.user_id
+        )
     repository.is_published = True
     return _describe(call, repository)
 
@@ -77,7 +80,7 @@ def _describe(call: Call, repository: ImageRepository) -> dict[str, Any]:
     body = call.body
     repository.details = {**repository.details, **check_members(_MEMBERS, body)}
     if body.get("labelsV2") is not None:
-        repository.labels = labels("labelsV2", body["labelsV2"])
+        repository.labels = texts("labelsV2", body["labelsV2"])
     opened = check_members({"isPublic": flag, "canGuestPull": flag}, body)
     if opened:
         call.require(Action.PUBLISH, call.team.id if call.team else None)
@@ -127,7 +130,7 @@ def set_latest(call: Call) -> dict[str, Any]:
     repository, tag = _tag(call)
     if call.query.get("set-latest", "").lower() != "true":
         raise unprocessable("nothing but 'set-latest=true' can be changed of a tag")
-    images.lock(call.db, repository)
+    repositories.lock(call.db, repository)
     repository.latest_tag = tag.name
     return _tag_objects(call.db, repository, [tag])[0]
 
@@ -135,8 +138,8 @@ def set_latest(call: Call) -> dict[str, Any]:
 def remove_tag(call: Call) -> dict[str, Any]:
     """Remove a tag."""
     repository, tag = _tag(call)
-    images.lock(call.db, repository)
-    images.remove_tag(call.db, repository, tag)
+    repositories.lock(call.db, repository)
+    tags.remove_tag(call.db, repository, tag)
     return {}
 
 
@@ -146,13 +149,13 @@ def manifest_view(call: Call) -> dict[str, Any]:
     Of an image for several platforms it shows the one that ``_main_variant`` says.
     """
     repository, tag = _tag(call)
-    variants = images.variants(call.db, [tag.manifest])[tag.manifest.id]
+    variants = manifests.variants(call.db, [tag.manifest])[tag.manifest.id]
     shown = _main_variant(variants) or tag.manifest
-    parsed = oci.parse(images.content_of(call.db, shown), shown.media_type)
+    parsed = oci.parse(manifests.content_of(call.db, shown), shown.media_type)
     layers = [item.digest for item in parsed.layers] if isinstance(parsed, oci.Manifest) else []
     config = None
     if isinstance(parsed, oci.Manifest):
-        config = images.read_config(call.db, call.registry.contents, repository, parsed.config)
+        config = manifests.read_config(call.db, call.registry.contents, repository, parsed.config)
     return {
         "schemaVersion": 1,
         "name": repository.path,
@@ -200,7 +203,7 @@ def _repository_object(db: Session, repository: ImageRepository) -> dict[str, An
         "canPublicList": repository.is_public,
         "isMultiArchitecture": len(latest) > 1,
         "latestArchitectureVariants": [_variant_object(item) for item in latest],
-        "tags": images.tag_names(db, repository),
+        "tags": tags.tag_names(db, repository),
         "hasSignedTag": False,
         "sharedWithOrgs": [],
         "sharedWithTeams": [],
@@ -215,7 +218,7 @@ def _repository_object(db: Session, repository: ImageRepository) -> dict[str, An
 
 def _tag_objects(db: Session, repository: ImageRepository, tags: Sequence[ImageTag]) -> list[dict[str, Any]]:
     """The JSON objects of tags; their size is that of the main variant."""
-    variants = images.variants(db, [tag.manifest for tag in tags])
+    variants = manifests.variants(db, [tag.manifest for tag in tags])
     return [_tag_object(tag, variants[tag.manifest_id]) for tag in tags]
 
 
@@ -264,7 +267,7 @@ def _latest_variants(db: Session, repositories: Sequence[ImageRepository]) -> di
             .options(joinedload(ImageTag.manifest))
         )
     )
-    variants = images.variants(db, [tag.manifest for tag in tags])
+    variants = manifests.variants(db, [tag.manifest for tag in tags])
     return {tag.repository_id: variants[tag.manifest_id] for tag in tags}
 
 
@@ -278,17 +281,17 @@ def _path(call: Call, name: str) -> RepositoryPath:
 def _repository(call: Call) -> ImageRepository:
     """The repository in the path, if the caller may do the route's action to it."""
     path = _path(call, call.path["name"])
-    found = images.find_repository(call.db, path)
+    found = repositories.find_repository(call.db, path)
     if found is not None and not found.is_published:
         found = None
-    call.permit(images.thing_of(found) if found is not None else None, f"repository '{path}'")
-    assert found is not None  # permit refuses what does not exist
+    call.authorize(repositories.access_resource(found) if found is not None else None, f"repository '{path}'")
+    assert found is not None  # authorize refuses what does not exist
     return found
 
 
 def _tag(call: Call) -> tuple[ImageRepository, ImageTag]:
     repository = _repository(call)
-    found = images.find_tag(call.db, repository, call.path["tag"])
+    found = tags.find_tag(call.db, repository, call.path["tag"])
     if found is None:
         raise not_found(f"'{repository.path}' has no tag '{call.path['tag']}'")
     return repository, found
@@ -340,7 +343,11 @@ class ImageSource:
                 team_name=repository.team.name if repository.team else "",
                 display_name=details.get("displayName", repository.name),
                 description=details.get("shortDescription", ""),
-                created_by=repository.owner.client_id if repository.owner else "",
+                owner=repository.owner,
+                policies=frozenset(details.get("policyLabels", ())),
+                release_types=frozenset(filter(None, [details.get("releaseType")])),
+                product_names=details.get("productNames", ()),
+                access_type=details.get("accessType", ""),
                 created_at=repository.created_at,
                 updated_at=repository.updated_at,
                 is_public=repository.is_public,

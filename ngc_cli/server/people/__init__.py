@@ -1,0 +1,1 @@
+"""Orgs, teams and users in the registry: their JSON objects."""

@@ -1,0 +1,98 @@
+"""Runs the registry in this process, over HTTP or TLS, until it is told to stop by SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+
+from ngc_cli.files import write_atomically
+from ngc_cli.server.app import create_app
+from ngc_cli.server.config import ServerConfig
+from ngc_cli.server.tls import ca_bundle, self_signed_certificate
+
+_KEEP_ALIVE_S = 75  # longer than the 60 s for which usual proxies and clients keep idle connections
+_GRACE_S = 5  # for requests in flight when the process is stopped; uploads resume anyway
+_SEND_BUFFER_BYTES = 512 * 1024  # what it holds is sent in vain when a client is killed
+_BACKLOG = 2048  # uvicorn's own default for sockets that it opens
+
+
+class TlsFiles(NamedTuple):
+    """Certificate chain and key, PEM; they may be one file."""
+
+    certificate: Path
+    key: Path
+
+
+def serve_forever(
+    config: ServerConfig, host: str, port: int, tls: TlsFiles | None, *, self_signed: bool = False
+) -> None:
+    """Serve until a signal. While it runs, ``server.json`` in the data directory says where.
+
+    Port 0 takes any free one. With ``self_signed`` the development CA of the data directory issues a certificate.
+    """
+    app = create_app(config)
+    if self_signed:
+        certificate = self_signed_certificate(config.data_dir, host)
+        tls = TlsFiles(certificate, certificate)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
+    )
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    with _listen(host, port) as listener:
+        # The socket takes connections from here on; uvicorn answers them as soon as its loop runs.
+        state = config.data_dir / "server.json"
+        facts = _facts(listener, is_tls=tls is not None)
+        if self_signed:
+            facts["ca_bundle"] = str(ca_bundle(config.data_dir).resolve())
+        write_atomically(state, json.dumps(facts), mode=0o644)
+        sys.stderr.write(f"listening on {facts['url']}\n")
+        sys.stderr.flush()
+        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens, and again when it is done
+            signal.signal(number, end)
+        server.run(sockets=[listener])
+        with suppress(FileNotFoundError):
+            state.unlink()
+
+
+def _facts(listener: socket.socket, *, is_tls: bool) -> dict[str, str | int]:
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    url = f"{'https' if is_tls else 'http'}://{name}:{port}"
+    return {"url": url, "host": host, "port": port, "pid": os.getpid()}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only for sockets that say they are TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
