@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ngc_cli.cli.globals import FORMATS
 from ngc_cli.cli.prompts import Questions
 from ngc_cli.cli.runtime import Runtime
+from ngc_cli.config import FORMATS
 from ngc_cli.config.profiles import ENVIRONMENT, NO_ORG, NO_TEAM, USER_SETTINGS, parse_name
 from ngc_cli.config.secrets import Secret, check_key
 from ngc_cli.errors import ConfigError, UsageError

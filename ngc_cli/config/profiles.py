@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from ngc_cli.config import FORMATS
 from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret, check_key
 from ngc_cli.config.store import ConfigFile, UnreadableConfig, check_profile_name, config_path, load
 from ngc_cli.errors import ConfigError, NgcError, UsageError
@@ -24,7 +25,6 @@ ENVIRONMENT: Final = "environment variable"
 USER_SETTINGS: Final = "user settings"
 DEFAULT: Final = "default value"
 
-FORMATS: Final = ("ascii", "csv", "json")
 NO_ORG: Final = "no-org"
 NO_TEAM: Final = "no-team"
 IN_KEYRING: Final = "keyring"
