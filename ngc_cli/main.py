@@ -5,6 +5,7 @@ Imports nothing at the top but the version, so that ``ngc --version`` costs litt
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -12,15 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 from ngc_cli import __version__
 
 if TYPE_CHECKING:
-    from types import FrameType
-
-    from ngc_cli.cli.globals import GlobalFlags
+    from ngc_cli.cli.root import RootGroup
     from ngc_cli.cli.runtime import Runtime
     from ngc_cli.errors import NgcError
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 def run() -> NoReturn:
@@ -30,8 +25,8 @@ def run() -> NoReturn:
     time; the exit also leaves workers behind that hang in a system call after a Ctrl-C.
     """
     import gc
-    import os
 
+    # A command makes fewer than 100,000 container objects net before it ends, so most never collect at all.
     gc.set_threshold(100_000, 20, 20)
     code = main(sys.argv[1:])
     try:
@@ -44,133 +39,100 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; never raises and never shows a traceback by itself."""
-    if list(argv) == ["--version"]:
+    if list(argv) == ["--version"] and "NGC_CLI_FORMAT_TYPE" not in os.environ:
         sys.stdout.write(f"NGC Registry CLI {__version__}\n")
         return 0
-    from ngc_cli.cli.globals import GlobalFlags, hoist
-    from ngc_cli.errors import ExitCode, UsageError
+    from ngc_cli.cli.globals import GlobalFlags, extract_global_options
+    from ngc_cli.cli.root import command_tree
+    from ngc_cli.cli.runtime import Runtime
+    from ngc_cli.errors import UsageError
 
+    root = command_tree()
     try:
-        flags, rest = hoist(argv)
+        flags, words = extract_global_options(argv, root.params)
     except UsageError as error:
-        return _report(error, GlobalFlags(), None)
-    if flags.version:
-        sys.stdout.write(f"NGC Registry CLI {__version__}\n")
-        return ExitCode.OK
-    return _run_command(flags, rest)
+        return _report(error, Runtime(GlobalFlags()))
+    runtime = Runtime(flags)
+    try:
+        return _run_command(root, words, runtime)
+    finally:
+        runtime.close()
 
 
-def _run_command(flags: GlobalFlags, words: list[str]) -> int:
-    import os
-    import signal
-
+def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from ngc_cli.cli.app import root
-    from ngc_cli.cli.runtime import Runtime
+    from ngc_cli.cli.signals import Terminated, sigterm_raises
     from ngc_cli.errors import ExitCode, NgcError
 
     if "_NGC_COMPLETE" in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
-    runtime = Runtime(flags)
-    previous = signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        result = root().main(words, prog_name="ngc", standalone_mode=False, obj=runtime)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else ExitCode.OK
+        with sigterm_raises():
+            if runtime.flags.version:
+                runtime.output.value(f"NGC Registry CLI {__version__}", version=__version__)
+                return ExitCode.OK
+            result = root.main(words, prog_name="ngc", standalone_mode=False, obj=runtime)
+            sys.stdout.flush()
+            return result if isinstance(result, int) else ExitCode.OK
     except NgcError as error:
-        return _report(error, flags, runtime)
+        return _report(error, runtime)
     except TyperException as error:
-        return _report_usage(error, flags, runtime)
+        return _report_usage(error, runtime)
     except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         runtime.output.note("Interrupted.")
         return ExitCode.INTERRUPTED
-    except _Terminated:
+    except Terminated:
         runtime.output.note("Terminated.")
         return ExitCode.TERMINATED
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the interpreter flushes stdout at exit
+        # The interpreter flushes stdout at exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.ERROR
     except Exception as error:  # noqa: BLE001 - a bug: shown as such, the traceback under --debug
-        return _report(
-            NgcError(
-                f"this is a bug in ngc: {type(error).__name__}: {error}",
-                hint="Run it again with --debug and report what it prints (keys are masked).",
-            ),
-            flags,
-            runtime,
+        bug = NgcError(
+            f"this is a bug in ngc: {type(error).__name__}: {error}",
+            hint="Run it again with --debug and report what it prints (keys are masked).",
         )
-    finally:
-        runtime.close()
-        signal.signal(signal.SIGTERM, previous)
+        bug.__cause__ = error
+        return _report(bug, runtime)
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _report_usage(error: Exception, flags: GlobalFlags, runtime: Runtime) -> int:
+def _report_usage(error: Exception, runtime: Runtime) -> int:
     """A wrong command line; a bare group's message is its help."""
     from ngc_cli.errors import UsageError
 
     context = getattr(error, "ctx", None)
     message = str(getattr(error, "format_message", error.__str__)())
-    if context is not None and message.startswith("Usage:"):
-        sys.stderr.write(message + "\n")
-        return UsageError.exit_code
     hint = f"'{context.command_path} -h' shows the options." if context is not None else ""
+    if context is not None and message.startswith("Usage:"):
+        runtime.output.help(message, UsageError(f"'{context.command_path}' needs a command", hint=hint))
+        return UsageError.exit_code
     near = " 'json' as an output is --format_type json." if "--format" in message.split() else ""
-    return _report(UsageError(message.rstrip("."), hint=hint + near), flags, runtime)
+    return _report(UsageError(message.rstrip("."), hint=hint + near), runtime)
 
 
-def _report(error: NgcError, flags: GlobalFlags, runtime: Runtime | None) -> int:
+def _report(error: NgcError, runtime: Runtime) -> int:
     """Write one error to stderr and return its exit code (cli-surface 1.6)."""
-    import os
-
     from ngc_cli.errors import ExitCode
 
     code: int = error.exit_code
     if 10 <= code <= 18 and os.environ.get("NGC_CLI_EXIT_CODES") == "compat":
         code = ExitCode.ERROR
-    lines = _error_lines(error, flags, runtime, code)
-    if flags.debug:
+    context = runtime.identity_note() if error.status in (401, 403, 404) else ""
+    request = ""
+    if runtime.flags.debug:
         import traceback
 
         from ngc_cli.http.redact import redact_text
 
-        lines = [redact_text("".join(traceback.format_exception(error.__cause__ or error))), *lines]
-    sys.stderr.write("\n".join(lines) + "\n")
+        runtime.output.debug(redact_text("".join(traceback.format_exception(error.__cause__ or error))))
+        if error.request:
+            request = f"Request: {error.request} (request id {error.request_id or 'none'})"
+    runtime.output.error(error, code, context=context, request=request)
     return code
-
-
-def _error_lines(error: NgcError, flags: GlobalFlags, runtime: Runtime | None, code: int) -> list[str]:
-    context = runtime.identity_note() if runtime is not None and error.status in (401, 403, 404) else ""
-    format_type = runtime.format_type if runtime is not None else flags.format_type
-    if format_type == "json":
-        import json
-
-        members = {
-            "error": error.message,
-            "code": error.code,
-            "exit_code": code,
-            "hint": error.hint,
-            "context": context,
-            "request_id": error.request_id,
-        }
-        return [
-            json.dumps(
-                {name: value for name, value in members.items() if value != ""}, indent=4, sort_keys=True
-            )
-        ]
-    lines = [f"Error: {error.message}"]
-    lines += [f"  {text}" for text in (context, error.hint) if text]
-    if flags.debug and error.request:
-        lines.append(f"  Request: {error.request} (request id {error.request_id or 'none'})")
-    return lines

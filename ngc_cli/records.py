@@ -133,6 +133,7 @@ class ArtifactVersion:
     total_size_in_bytes: int | None = None
     storage_version: str | None = None
     is_signed: bool | None = None
+    policy: tuple[str, ...] | None = None
     release_type: str | None = None
 
 
@@ -250,6 +251,7 @@ class ImageRepository:
     access_type: str | None = None
     product_names: tuple[str, ...] | None = None
     policy_labels: tuple[str, ...] | None = None
+    release_type: str | None = None
     created_date: str | None = None
     updated_date: str | None = None
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from ngc_cli.cli.groups import Spelling, Verbs
+from ngc_cli.cli.groups import Command, Group, OptionAlias
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NetworkError, UsageError
 
 if TYPE_CHECKING:
+    from ngc_cli.cli.formats import Table
     from ngc_cli.services.configuration import Saved
 
-verbs = Verbs("Set, show and switch the configuration.")
+app = typer.Typer(cls=Group, help="Set, show and switch the configuration.")
 
 KeyArg = Annotated[
     str, typer.Argument(metavar="KEY", help="A setting by the name that 'ngc config current' gives it.")
 ]
 
 
-@verbs.command("set", spellings={"--no-verify": Spelling("--no-validate")})
+class SetCommand(Command):
+    """``config set`` with the official client's name of an option."""
+
+    aliases: ClassVar = {"--no-verify": OptionAlias("--no-validate")}
+
+
+@app.command("set", cls=SetCommand)
 def set_(
     ctx: typer.Context,
     api_key_stdin: Annotated[
@@ -48,7 +54,7 @@ def set_(
 
     run = Runtime.of(ctx)
     _check_options(run, storage, auth_option, name)
-    for_machines = run.format_type != "ascii"  # asked now: the answers may change it
+    output = run.output  # made now: in the format of this command, which the answers may change
     settings, flags = run.settings, run.flags
     path = _path()
     dialog = Dialog(run, configuration.profile_values(path, settings.profile), check=not no_validate)
@@ -64,14 +70,13 @@ def set_(
     saved = configuration.change_profile(
         path, settings.profile, plan.values, api_key=plan.api_key, storage=storage
     )
-    _tell_saved(run, path, saved)
+    _note_saved(run, path, saved)
     for variable in overridden_by_environment(run, plan):
         run.output.warn(f"{variable} is set and wins over what was saved")
-    if for_machines:
-        _show_result(run)
+    output.data(lambda: _new_settings(run))
 
 
-@verbs.command("current")
+@app.command("current", cls=Command)
 def current(
     ctx: typer.Context,
     explain: Annotated[
@@ -86,7 +91,7 @@ def current(
     run.output.show(view(run.settings, run.output.warn))
 
 
-@verbs.command("list")
+@app.command("list", cls=Command)
 def list_(ctx: typer.Context) -> None:
     """List the profiles."""
     from ngc_cli.cli import config_views
@@ -97,7 +102,7 @@ def list_(ctx: typer.Context) -> None:
     run.output.show(config_views.profile_table(profiles, run.settings.profile))
 
 
-@verbs.command("use")
+@app.command("use", cls=Command)
 def use(
     ctx: typer.Context, profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Which one.")]
 ) -> None:
@@ -108,10 +113,10 @@ def use(
     configuration.use_profile(_path(), profile)
     if os.environ.get("NGC_CLI_PROFILE", profile) != profile:
         run.output.warn("NGC_CLI_PROFILE is set and names another profile")
-    _done(run, f"Profile '{profile}' is now in use.", profile=profile)
+    run.output.done(f"Profile '{profile}' is now in use.", profile=profile)
 
 
-@verbs.command("get")
+@app.command("get", cls=Command)
 def get(ctx: typer.Context, key: KeyArg) -> None:
     """Print one setting in effect; the API key is masked."""
     from ngc_cli.cli import config_views
@@ -123,14 +128,12 @@ def get(ctx: typer.Context, key: KeyArg) -> None:
     value = row.pop("name", row["value"])
     if not value:
         raise ConfigError(f"{key} is not set")
-    if run.format_type == "ascii":
-        run.output.raw(value + "\n")
-    else:
-        data = {**row, "value": value}
-        run.output.show(Table(list(data), [list(data.values())], data))
+    data = {**row, "value": value}
+    run.output.text(value + "\n")
+    run.output.data(lambda: Table(list(data), [list(data.values())], data))
 
 
-@verbs.command("unset")
+@app.command("unset", cls=Command)
 def unset(ctx: typer.Context, key: KeyArg) -> None:
     """Remove one setting from the profile; removing the org removes the team too."""
     from ngc_cli.config.profiles import selected_profile
@@ -142,18 +145,22 @@ def unset(ctx: typer.Context, key: KeyArg) -> None:
         raise UsageError("a profile is not a setting", hint="Remove it with: ngc config clear --profile NAME")
     profile = selected_profile(run.flags, os.environ)
     saved = configuration.unset(_path(), profile, key)
-    _tell_warnings(run, saved)
-    _done(run, f"{key} is not set in profile '{profile}' any more.", key=key, profile=profile)
+    _warn(run, saved)
+    run.output.done(f"{key} is not set in profile '{profile}' any more.", key=key, profile=profile)
 
 
-@verbs.command("path")
+@app.command("path", cls=Command)
 def path_(ctx: typer.Context) -> None:
     """Print where the configuration file is."""
+    from ngc_cli.cli.formats import Table
+
     run = Runtime.of(ctx)
-    _done(run, str(_path()), path=str(_path()))
+    path = str(_path())
+    run.output.text(path + "\n")
+    run.output.data(lambda: Table(["path"], [[path]], {"path": path}))
 
 
-@verbs.command("clear")
+@app.command("clear", cls=Command)
 def clear(ctx: typer.Context) -> None:
     """Remove the configuration: all of it, or one profile with --profile."""
     from ngc_cli.config.store import ConfigFile, load
@@ -163,8 +170,8 @@ def clear(ctx: typer.Context) -> None:
     path = _path()
     if run.flags.profile is not None:
         saved = configuration.remove_profile(path, run.flags.profile)
-        _tell_warnings(run, saved)
-        _done(run, f"Profile '{run.flags.profile}' is removed.", profile=run.flags.profile)
+        _warn(run, saved)
+        run.output.done(f"Profile '{run.flags.profile}' is removed.", profile=run.flags.profile)
         return
     try:
         config = load(path)
@@ -174,17 +181,17 @@ def clear(ctx: typer.Context) -> None:
     if len(config.profiles) > 1:
         run.confirm(f"Remove the profiles {', '.join(config.profiles)} and their API keys?")
     removed, saved = configuration.clear(path, config)
-    _tell_warnings(run, saved)
-    _tell_removed(run, removed)
+    _warn(run, saved)
+    _show_removed(run, removed)
 
 
-@verbs.command("clear-cache")
+@app.command("clear-cache", cls=Command)
 def clear_cache(ctx: typer.Context) -> None:
     """Remove the tokens that the official client caches; this one keeps none on disk."""
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    _tell_removed(run, configuration.clear_cache(_path()))
+    _show_removed(run, configuration.clear_cache(_path()))
 
 
 def _check_options(run: Runtime, storage: str | None, auth_option: str, name: str | None) -> None:
@@ -201,7 +208,7 @@ def _check_options(run: Runtime, storage: str | None, auth_option: str, name: st
     if name is not None:
         if run.flags.profile not in (None, name):
             raise UsageError("--name and --profile name two profiles", hint="Give one of them.")
-        run.flags = dataclasses.replace(run.flags, profile=name)
+        run.override(profile=name)
     run.may_create_profile = True
 
 
@@ -218,52 +225,40 @@ def _path() -> Path:
     return require_config_path(os.environ)
 
 
-def _show_result(run: Runtime) -> None:
+def _new_settings(run: Runtime) -> Table:
     """The settings as they are from now on."""
     from ngc_cli.cli.config_views import current_table
     from ngc_cli.cli.globals import GlobalFlags
     from ngc_cli.config.profiles import resolve
 
     settings = resolve(GlobalFlags(profile=run.flags.profile), os.environ)
-    run.output.show(current_table(settings, run.output.warn))
+    return current_table(settings, run.output.warn)
 
 
-def _tell_saved(run: Runtime, path: Path, saved: Saved) -> None:
+def _note_saved(run: Runtime, path: Path, saved: Saved) -> None:
     from ngc_cli.cli.globals import GlobalFlags
     from ngc_cli.config.profiles import selected_profile
 
-    if saved.note:
-        run.output.note(saved.note)
-    _tell_warnings(run, saved)
+    run.output.note(saved.note)
+    _warn(run, saved)
     name = run.settings.profile
     run.output.note(f"Saved profile '{name}' to {path}.")
     if selected_profile(GlobalFlags(), os.environ) != name:
         run.output.note(f"Use it with --profile {name}, or from now on with 'ngc config use {name}'.")
 
 
-def _tell_warnings(run: Runtime, saved: Saved) -> None:
+def _warn(run: Runtime, saved: Saved) -> None:
     for warning in saved.warnings:
         run.output.warn(warning)
 
 
-def _tell_removed(run: Runtime, removed: list[Path]) -> None:
-    """One note for each file; nothing to remove is no error."""
+def _show_removed(run: Runtime, removed: list[Path]) -> None:
+    """Note each file that was removed; nothing to remove is no error."""
     from ngc_cli.cli.formats import Table
 
     for path in removed:
         run.output.note(f"Removed {path}.")
     if not removed:
         run.output.note("There was nothing to remove.")
-    if run.format_type != "ascii":
-        names = [str(path) for path in removed]
-        run.output.show(Table(("removed",), [[name] for name in names], {"removed": names}))
-
-
-def _done(run: Runtime, text: str, **facts: str) -> None:
-    """Say in ascii what was done, and in csv and json the facts of it."""
-    from ngc_cli.cli.formats import Table
-
-    if run.format_type == "ascii":
-        run.output.raw(text + "\n")
-    else:
-        run.output.show(Table(list(facts), [list(facts.values())], facts))
+    names = [str(path) for path in removed]
+    run.output.data(lambda: Table(("removed",), [[name] for name in names], {"removed": names}))

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ngc_cli import __version__
-from ngc_cli.cli.groups import Entry, Verbs
-from ngc_cli.cli.options import takes
+from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.options import options_from
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ngc_cli.diagnostics.survey import Finding
+    from ngc_cli.diagnostics.bundle import Bundle
+    from ngc_cli.diagnostics.examination import Examination
+    from ngc_cli.diagnostics.survey import Finding, Form, Survey
 
 
-class _Words(dict[str, Entry]):
-    """The commands by word; a comma list of words is a command as well (guide, G-23)."""
+_FORMS = {
+    "all": "Everything below.",
+    "client": "This machine: system, disk, memory, environment, GPUs, container tools.",
+    "install": "The installation of this program.",
+    "server": "The servers: can they be reached, and what is in the way if not.",
+    "user": "Configuration, user and roles.",
+}
 
-    def get(self, key: str, default: Any = None) -> Any:
-        words = key.split(",")
-        return self[words[0]] if all(word in self for word in words) else default
+
+class _DiagGroup(Group):
+    """A group in which a comma list of commands is a command as well (guide, G-23)."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of the first word, when all words are commands."""
+        words = cmd_name.split(",")
+        return super().get_command(ctx, words[0]) if all(word in self.commands for word in words) else None
 
 
-verbs = Verbs("Find out why something does not work. Paste the output into a support ticket.", _Words())
+app = typer.Typer(
+    cls=_DiagGroup, help="Find out why something does not work. Paste the output into a support ticket."
+)
 
 
 @dataclass(frozen=True)
@@ -54,57 +68,90 @@ class Options:
     ] = None
 
 
-@takes(options=Options)
+@options_from(options=Options)
 def diag(ctx: typer.Context, options: Options) -> None:
     """Show facts and run checks; each failure comes with its cause and what to do next.
 
     Secrets and the home folder are left out: the output is made to be pasted into a support ticket. The exit code
     is 1 when a check failed. --timeout SECONDS limits each check (5 by default); it all takes 30 seconds at most.
     """
-    from ngc_cli.cli import diag_views
-    from ngc_cli.cli.diag_setup import Examination
-    from ngc_cli.cli.formats import Table
     from ngc_cli.diagnostics.bundle import Bundle
     from ngc_cli.diagnostics.survey import FORMS
     from ngc_cli.units import parse_size
 
-    run = Runtime.of(ctx)
     words = str(ctx.info_name).split(",")
     forms = [form for form in FORMS if form in words or "all" in words]
     read_bytes = parse_size(options.read_size)
-    with ExitStack() as stack:
-        bundle = stack.enter_context(Bundle(options.output)) if options.output else None
-        examination = stack.enter_context(Examination(run, forms))
+    run = Runtime.of(ctx)
+    with Bundle(options.output) if options.output else nullcontext() as bundle:
+        examination = _examination(run, forms)
         survey = examination.survey(
             external_ip=not options.no_external_ip, dir_size=not options.no_dir_size, read_bytes=read_bytes
         )
-        findings: list[Finding] = []
-        blocks: list[str] = []
-        for finding in survey.run(forms):
-            findings.append(finding)
-            blocks.append(diag_views.block(finding, examination.places))
-            if run.format_type == "ascii":
-                run.output.raw(
-                    ("\n" if len(blocks) > 1 else "") + examination.redactor.text(blocks[-1]) + "\n"
-                )
-        report = diag_views.data(findings, forms)
-        if run.format_type != "ascii":
-            redacted = examination.redactor.value
-            run.output.show(
-                Table(["check", "label", "value"], redacted(diag_views.rows(findings)), redacted(report))
-            )
+        findings = _show(run, examination, survey, forms)
         failed = [finding for finding in findings if finding.status == "failed"]
         if bundle is not None:
-            about = {
-                "program": f"ngc {__version__}",
-                "forms": forms,
-                "failed_sections": [finding.section.name for finding in failed],
-            }
-            bundle.write(about, report, "\n\n".join(blocks) + "\n", examination.redactor)
+            _write_bundle(bundle, examination, findings, forms)
             run.output.note(f"The bundle is in {options.output}. Have a look into it before you send it.")
     if failed:
         run.output.note(_verdict(failed, len(findings)))
         raise typer.Exit(ExitCode.ERROR)
+
+
+for _name, _help in _FORMS.items():
+    app.command(_name, cls=Command, short_help=_help)(diag)
+
+
+def _examination(run: Runtime, forms: Sequence[Form]) -> Examination:
+    """The examination over the settings and clients of this command."""
+    from ngc_cli.cli.config_views import current_table
+    from ngc_cli.diagnostics.examination import TIMEOUT_S, Clients, Examination
+
+    # A check must end soon, and a second try would hide what is to be seen.
+    run.override(timeout=run.flags.timeout or TIMEOUT_S, retries="0")
+    clients = Clients(
+        flags=replace(run.flags, profile=None),
+        settings=lambda: run.settings,
+        api=lambda: run.api,
+        ping=lambda: run.images.registry.ping(),
+        settings_rows=lambda settings: current_table(settings, lambda warning: None).data,
+    )
+    return Examination(clients, forms)
+
+
+def _show(run: Runtime, examination: Examination, survey: Survey, forms: Sequence[Form]) -> list[Finding]:
+    """Run the survey and show it: to people each block when it is known, to programs all of it at the end."""
+    from ngc_cli.cli import diag_views
+    from ngc_cli.cli.formats import Table
+
+    findings: list[Finding] = []
+    for finding in survey.run(forms):
+        findings.append(finding)
+        block = examination.redactor.text(diag_views.block(finding, examination.places))
+        run.output.text(("\n" if len(findings) > 1 else "") + block + "\n")
+    redacted = examination.redactor.value
+    run.output.data(
+        lambda: Table(
+            ["check", "label", "value"],
+            redacted(diag_views.rows(findings)),
+            redacted(diag_views.data(findings, forms)),
+        )
+    )
+    return findings
+
+
+def _write_bundle(
+    bundle: Bundle, examination: Examination, findings: Sequence[Finding], forms: Sequence[Form]
+) -> None:
+    from ngc_cli.cli import diag_views
+
+    about = {
+        "program": f"ngc {__version__}",
+        "forms": forms,
+        "failed_sections": [finding.section.name for finding in findings if finding.status == "failed"],
+    }
+    blocks = [diag_views.block(finding, examination.places) for finding in findings]
+    bundle.write(about, diag_views.data(findings, forms), "\n\n".join(blocks) + "\n", examination.redactor)
 
 
 def _verdict(failed: Sequence[Finding], total: int) -> str:
@@ -114,13 +161,3 @@ def _verdict(failed: Sequence[Finding], total: int) -> str:
         by_cause.setdefault(finding.fault.cause if finding.fault else "", []).append(finding.section.name)
     causes = "; ".join(f"{cause}: {', '.join(names)}" for cause, names in by_cause.items())
     return f"{len(failed)} of {total} checks failed ({causes})."
-
-
-for _word, _summary in {
-    "all": "Everything below.",
-    "client": "This machine: system, disk, memory, environment, GPUs, container tools.",
-    "install": "The installation of this program.",
-    "server": "The servers: can they be reached, and what is in the way if not.",
-    "user": "Configuration, user and roles.",
-}.items():
-    verbs.entries[_word] = Entry(diag, _summary)

@@ -1,17 +1,19 @@
-"""Results as ascii, csv or json text: pure functions of views (cli-surface 1.5).
+"""Results and messages as ascii, csv or json text: pure functions of views (cli-surface 1.5).
 
-A view is a Table, a Block, or Blocks under each other; ``data`` is always the JSON value of the same result.
+A view is a Table, a Block, a Summary, or Blocks under each other; ``data`` is always the JSON value of the same
+result. ``OUTPUT_FORMATS`` at the end is the register of formats; a new one is an entry there and its name in
+``ngc_cli.config.FORMATS``.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ngc_cli.errors import NgcError, UsageError
+from ngc_cli.errors import UsageError
 
 RULE = "-" * 50
 Record = TypeVar("Record")
@@ -29,11 +31,15 @@ class Column(Generic[Record]):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; ``data`` is the list of objects that json shows instead."""
+    """Rows under headings; ``data`` is the list of objects that json shows instead.
+
+    ``flat`` is the table that csv shows instead of one whose cells have several lines.
+    """
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     data: Any
+    flat: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def table(
 ) -> Table:
     """A table of records with the default columns, or those of ``--column key[=header]`` after the key column.
 
-    Raises UsageError for an unknown column and NgcError for one named twice (cli-surface 1.5).
+    Raises UsageError for an unknown column and for one named twice.
     """
     from ngc_cli.records import as_json
 
@@ -107,20 +113,55 @@ def _choose(
             hint = f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(by_key)}."
             raise UsageError(f"there is no column '{name}'", hint=hint)
         if name in picked:
-            raise NgcError(f"column '{name}' is given twice", hint="Give it once.")
+            raise UsageError(f"column '{name}' is given twice", hint="Give it once.")
         picked[name] = header or by_key[name].header
     if key not in picked:
         picked = {key: by_key[key].header, **picked}
     return [(by_key[name], header) for name, header in picked.items()]
 
 
-def render(view: View, format_type: str) -> str:
-    """The text of a view in one of the formats ``ascii``, ``csv`` and ``json``."""
-    if format_type == "json":
-        return json.dumps(view.data, indent=4, sort_keys=True)
-    if format_type == "csv":
-        return _csv(view)
-    return _ascii(view)
+@dataclass(frozen=True)
+class Message:
+    """A line on stderr: its kind (``note``, ``warning``, ``error`` or ``debug``) and text.
+
+    ``details`` are further lines for people, ``facts`` further members for programs.
+    """
+
+    kind: str
+    text: str
+    details: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format:
+    """An output format: how a result and a message look in it.
+
+    ``for_people`` formats get lines that say what was done on stdout, as part of the result; the others get the
+    facts of it there. ``message`` takes a function that colours a word.
+    """
+
+    render: Callable[[View], str]
+    message: Callable[[Message, Callable[[Message, str], str]], str]
+    for_people: bool = False
+    shows_progress: bool = True
+
+
+def facts_view(facts: Mapping[str, Any]) -> Summary:
+    """What was done, as programs read it: json shows the facts, csv a row for each."""
+    return Summary("", [row for name, value in facts.items() for row in _fact_rows(name, value)], dict(facts))
+
+
+def _fact_rows(name: str, value: Any) -> list[Field]:
+    if isinstance(value, Mapping):
+        return [row for key, member in value.items() for row in _fact_rows(key, member)]
+    if isinstance(value, (list, tuple)):
+        return [row for item in value for row in _fact_rows(name, item)]
+    return [Field(name, value)]
+
+
+def _json(view: View) -> str:
+    return json.dumps(view.data, indent=4, sort_keys=True)
 
 
 def _ascii(view: View) -> str:
@@ -198,8 +239,9 @@ def _csv(view: View) -> str:
     target = io.StringIO()
     writer = csv.writer(target)
     if isinstance(view, Table):
-        writer.writerow(view.headers)
-        writer.writerows([_text(cell) for cell in row] for row in view.rows)
+        shown = view.flat or view
+        writer.writerow(shown.headers)
+        writer.writerows([_text(cell) for cell in row] for row in shown.rows)
     else:
         writer.writerow(("field", "value"))
         writer.writerows(_csv_rows(view))
@@ -233,3 +275,23 @@ def _text(cell: Cell) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
+
+
+_MESSAGE_WORDS = {"error": "Error:", "warning": "Warning:"}
+
+
+def _message_for_people(message: Message, paint: Callable[[Message, str], str]) -> str:
+    word = _MESSAGE_WORDS.get(message.kind, "")
+    first_line = f"{paint(message, word)} {message.text}" if word else message.text
+    return "\n".join([first_line, *(f"  {line}" for line in message.details)])
+
+
+def _message_as_json(message: Message, paint: Callable[[Message, str], str]) -> str:
+    return json.dumps({message.kind: message.text, **message.facts}, sort_keys=True)
+
+
+OUTPUT_FORMATS: Mapping[str, Format] = {
+    "ascii": Format(_ascii, _message_for_people, for_people=True),
+    "csv": Format(_csv, _message_for_people),
+    "json": Format(_json, _message_as_json, shows_progress=False),
+}

@@ -1,14 +1,18 @@
 """Global options, accepted anywhere on the command line (contract/cli-surface.md section 1.1).
 
 They are taken out of argv before the command tree sees it, so that ``ngc user who --format_type json`` and
-``ngc user --format_type json who`` are the same command. Imports nothing heavy.
+``ngc user --format_type json who`` are the same command. Each is one field of ``GlobalFlags`` and stands nowhere
+else: the root command takes its options from there, and the words to look for in argv from the root command.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
 
 from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import UsageError
@@ -20,57 +24,40 @@ _DASHES = str.maketrans({"\u2013": "-", "\u2014": "--", "\u2212": "-"})
 class GlobalFlags:
     """Values of the global options; None or False when not given."""
 
-    format_type: str | None = None
-    org: str | None = None
-    team: str | None = None
-    profile: str | None = None
-    ace: str | None = None
-    api_url: str | None = None
-    ca_bundle: str | None = None
-    timeout: str | None = None
-    retries: str | None = None
-    debug: bool = False
-    quiet: bool = False
-    no_progress: bool = False
-    no_color: bool = False
-    yes: bool = False
-    version: bool = False
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+    format_type: Annotated[
+        str | None,
+        typer.Option("--format_type", "--format-type", metavar="|".join(FORMATS), help="Output format."),
+    ] = None
+    org: Annotated[str | None, typer.Option("--org", help="Organization; 'no-org' for none.")] = None
+    team: Annotated[str | None, typer.Option("--team", help="Team; 'no-team' for none.")] = None
+    profile: Annotated[
+        str | None, typer.Option("--profile", "--config-profile", help="Configuration profile to use.")
+    ] = None
+    ace: Annotated[str | None, typer.Option("--ace", hidden=True, help="Has no effect.")] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress.")] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="Use no colour.")] = False
+    api_url: Annotated[str | None, typer.Option("--api-url", help="Address of the registry's API.")] = None
+    ca_bundle: Annotated[
+        str | None, typer.Option("--ca-bundle", help="File of trusted certificates (PEM).")
+    ] = None
+    timeout: Annotated[str | None, typer.Option("--timeout", help="Seconds to wait for an answer.")] = None
+    retries: Annotated[str | None, typer.Option("--retries", help="Tries after the first one.")] = None
+    debug: Annotated[bool, typer.Option("--debug", help="Log requests, without secrets, to stderr.")] = False
 
 
-_VALUED = {
-    "--format_type": "format_type",
-    "--format-type": "format_type",
-    "--org": "org",
-    "--team": "team",
-    "--profile": "profile",
-    "--config-profile": "profile",
-    "--ace": "ace",
-    "--api-url": "api_url",
-    "--ca-bundle": "ca_bundle",
-    "--timeout": "timeout",
-    "--retries": "retries",
-}
-_SWITCHES = {
-    "--debug": "debug",
-    "--quiet": "quiet",
-    "-q": "quiet",
-    "--no-progress": "no_progress",
-    "--no-color": "no_color",
-    "--yes": "yes",
-    "-y": "yes",
-    "--version": "version",
-}
+def extract_global_options(argv: Sequence[str], parameters: Sequence[Any]) -> tuple[GlobalFlags, list[str]]:
+    """The values of the global options of a command line, and the line without them.
 
-
-def hoist(argv: Sequence[str]) -> tuple[GlobalFlags, list[str]]:
-    """The global options of a command line, and the line without them.
-
-    Typographic dashes at the start of a word become hyphens: commands are pasted from PDF guides. What follows
-    ``--`` is left alone. Raises UsageError for a missing, repeated or bad value.
+    ``parameters`` are those of the root command. Typographic dashes at the start of a word become hyphens:
+    commands are pasted from PDF guides. What follows ``--`` is left alone. Raises UsageError for a missing,
+    repeated or bad value.
     """
-    flags = GlobalFlags()
+    options = {name: parameter for parameter in parameters for name in parameter.opts}
+    values: dict[str, Any] = {}
     rest: list[str] = []
-    given: set[str] = set()
     words = iter(argv)
     for word in words:
         if word == "--":
@@ -79,21 +66,16 @@ def hoist(argv: Sequence[str]) -> tuple[GlobalFlags, list[str]]:
         if word[:1] in "\u2013\u2014\u2212" and len(word) > 1:
             word = word.translate(_DASHES)
         name, equals, value = word.partition("=")
-        if name in _VALUED:
-            dest = _VALUED[name]
-            if not equals:
-                try:
-                    value = next(words)
-                except StopIteration:
-                    raise UsageError(f"{name} needs a value") from None
-            if dest in given:
-                raise UsageError(f"{name} is given twice", hint="Give it once.")
-            given.add(dest)
-            flags = replace(flags, **{dest: value})  # type: ignore[arg-type]
-        elif word in _SWITCHES:
-            flags = replace(flags, **{_SWITCHES[word]: True})  # type: ignore[arg-type]
-        else:
+        option = options.get(name)
+        if option is None or (option.is_flag and equals):
             rest.append(word)
+        elif option.is_flag:
+            values[option.name] = True
+        elif option.name in values:
+            raise UsageError(f"{name} is given twice", hint="Give it once.")
+        else:
+            values[option.name] = value if equals else _next(words, name)
+    flags = GlobalFlags(**values)
     if flags.format_type is not None and flags.format_type not in FORMATS:
         near = difflib.get_close_matches(flags.format_type.lower(), FORMATS, 1, 0.5)
         raise UsageError(
@@ -101,3 +83,9 @@ def hoist(argv: Sequence[str]) -> tuple[GlobalFlags, list[str]]:
             hint=f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(FORMATS)}.",
         )
     return flags, rest
+
+
+def _next(words: Any, option: str) -> str:
+    for word in words:
+        return str(word)
+    raise UsageError(f"{option} needs a value")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from ngc_cli.cli.groups import Verbs
+from ngc_cli.cli.groups import Command, Group, Subgroup
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NgcError, NotFound
 
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from ngc_cli.cli.formats import Block
     from ngc_cli.server.process import Running
 
-verbs = Verbs("A registry of your own on this machine.")
-verbs.module("key", "ngc_cli.cli.local_key", "API keys of the registry's users.")
+
+class _LocalGroup(Group):
+    subgroups: ClassVar = {"key": Subgroup("ngc_cli.cli.local_key", "API keys of the registry's users.")}
+
+
+app = typer.Typer(cls=_LocalGroup, help="A registry of your own on this machine.")
 
 PROFILE = "local"
 ADMINISTRATOR = "admin@localhost"
@@ -29,7 +33,7 @@ DataDirOpt = Annotated[
 ]
 
 
-@verbs.command("start")
+@app.command("start", cls=Command)
 def start(
     ctx: typer.Context,
     data_dir: DataDirOpt = None,
@@ -48,10 +52,10 @@ def start(
     key = _prepare(folder, org)
     _store_profile(run, running, org, key)
     what = "The registry is running." if is_new else "The registry was running already."
-    run.output.show(_block(running, folder, org), head=what)
+    run.output.show(_block(running, folder, org), headline=what)
 
 
-@verbs.command("stop")
+@app.command("stop", cls=Command)
 def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     """Stop the registry; its data stays."""
     from ngc_cli.server import process
@@ -60,29 +64,25 @@ def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     running = process.find(resolve_data_dir(data_dir))
     if running is not None:
         process.stop(running)
-    said = (
-        "The registry was not running."
-        if running is None
-        else f"Stopped the registry (process {running.pid})."
-    )
-    _say(run, said, {"stopped": running is not None})
+    text = f"Stopped the registry (process {running.pid})." if running else "The registry was not running."
+    run.output.done(text, stopped=running is not None)
 
 
-@verbs.command("status")
+@app.command("status", cls=Command)
 def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
-    """Tell whether the registry is running; exit status 1 when it is not."""
+    """Show whether the registry is running; exit status 1 when it is not."""
     from ngc_cli.server import process
 
     run = Runtime.of(ctx)
     folder = resolve_data_dir(data_dir)
     running = process.find(folder)
     if running is None:
-        _say(run, f"No registry is running in '{folder}'.", {"running": False, "data_dir": str(folder)})
+        run.output.done(f"No registry is running in '{folder}'.", running=False, data_dir=str(folder))
         raise typer.Exit(1)
     run.output.show(_block(running, folder, _stored_org(), is_status=True))
 
 
-@verbs.command("env")
+@app.command("env", cls=Command)
 def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     """Print the exports with which other tools use the registry, its API key included."""
     import shlex
@@ -90,13 +90,11 @@ def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     run = Runtime.of(ctx)
     folder = resolve_data_dir(data_dir)
     exports = environment(_require_running(folder), _stored_org(), _stored_key())
-    if run.format_type == "ascii":
-        run.output.raw("".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()))
-    else:
-        _say(run, "", exports)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
+    run.output.value("\n".join(lines), **exports)
 
 
-@verbs.command("demo")
+@app.command("demo", cls=Command)
 def demo(
     ctx: typer.Context,
     keep: Annotated[
@@ -272,13 +270,3 @@ def _block(running: Running, folder: Path, org: str, *, is_status: bool = False)
     labels = ("Address", "Registry host", "Data", "Process", "Profile", "Org")
     fields = [Field(label, value) for label, value in zip(labels, facts.values(), strict=True)]
     return Block("Local Registry", fields, {"running": True, **facts} if is_status else facts)
-
-
-def _say(run: Runtime, text: str, data: dict[str, Any]) -> None:
-    """One line for people, one JSON document for programs."""
-    from ngc_cli.cli.formats import Field, Summary
-
-    if run.format_type == "ascii":
-        run.output.head(text)
-    else:
-        run.output.show(Summary("", [Field(name, str(value)) for name, value in data.items()], data))

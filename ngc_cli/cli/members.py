@@ -1,27 +1,36 @@
 """The commands about people that ``ngc org`` and ``ngc team`` share (contract/cli-surface.md 7 and 8).
 
-Where both differ is which team a command is about: those of ``ngc team`` need one; ``ngc org add-user`` and
+``org.py`` and ``team.py`` declare the commands; each calls the function of its name here with the name of its group.
+They differ in the team that a command works in: those of ``ngc team`` need one; ``ngc org add-user`` and
 ``update-user`` work in the team that is named or configured (guide 7.4), the others on the org as a whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ngc_cli.cli.groups import Verbs
-from ngc_cli.cli.options import ColumnOpt, LimitOpt, takes
+from ngc_cli.cli.options import ColumnOpt, LimitOpt
 from ngc_cli.cli.runtime import Runtime
-from ngc_cli.errors import PartlyFailed, UsageError
+from ngc_cli.errors import NgcError, PartlyFailed, UsageError
 
 if TYPE_CHECKING:
     from ngc_cli.services.people.members import Addition, Change, Members
 
 GroupName = Literal["org", "team"]
 UserArg = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address or a number.")]
+NewUserArg = Annotated[
+    str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address, or a member's number.")
+]
+UserNameArg = Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the person.")]
+RoleArg = Annotated[str, typer.Argument(metavar="[ROLE]", hidden=True)]
+InvitationArg = Annotated[
+    str, typer.Argument(metavar="EMAIL|ID", help="Whose: an e-mail address or the invitation's number.")
+]
 TeamNameArg = Annotated[str, typer.Argument(metavar="NAME", help="Name of the team.")]
 _RESULT_WORDS = {"added": "Added", "updated": "Updated", "invited": "Invited"}
 
@@ -60,7 +69,11 @@ class AddOptions:
         bool, typer.Option("--dry-run", help="With --from-csv: check the file, and send nothing.")
     ] = False
 
-    def addition(self, who: str, name: str, team: str, org_roles: list[str]) -> Addition:
+    def org_roles(self) -> list[str]:
+        """Roles in the org beside those in the team."""
+        return []
+
+    def addition(self, who: str, name: str, team: str) -> Addition:
         """The person to add, without roles yet; raises UsageError."""
         from ngc_cli.roles import canonical_roles
         from ngc_cli.services.people.members import Addition, expiry_minutes
@@ -72,7 +85,7 @@ class AddOptions:
             roles=(),
             name=name or self.display_name or "",
             team=team,
-            org_roles=canonical_roles(org_roles, in_team=False),
+            org_roles=canonical_roles(self.org_roles(), in_team=False),
             create_team=self.create_team,
             team_description=self.team_description,
             expires_in_min=expiry_minutes(self.invitation_expiry) if self.invitation_expiry else None,
@@ -88,95 +101,113 @@ class TeamAddOptions(AddOptions):
         list[str] | None, typer.Option("--org-role", help="Role in the org as well; may be repeated.")
     ] = None
 
-
-def member_verbs(verbs: Verbs, group: GroupName) -> None:
-    """Register the commands about people with one of the two groups."""
-    for register in (_list_users, _add_user, _update_user, _remove_user, _delete_invitation):
-        register(verbs, group)
+    def org_roles(self) -> list[str]:
+        """The roles of --org-role."""
+        return self.org_role or []
 
 
-def _list_users(verbs: Verbs, group: GroupName) -> None:
-    @verbs.command("list-users")
-    def list_users(
-        ctx: typer.Context,
-        joined: Annotated[bool, typer.Option("--joined", help="Only members.")] = False,
-        invited: Annotated[
-            bool, typer.Option("--invited", help="Only people who have not joined yet.")
-        ] = False,
-        email: Annotated[str, typer.Option("--email", help="Only the person with this address.")] = "",
-        column: ColumnOpt = None,
-        limit: LimitOpt = None,
-    ) -> None:
-        """List the users, and the people invited."""
-        from ngc_cli.cli import members_views as people
+@dataclass(frozen=True)
+class ListUsersOptions:
+    """Options of ``list-users``."""
 
-        run = Runtime.of(ctx)
-        members = _members(run)
-        team = _whole(run, group, "list-users")
-        both = joined == invited
-        found = members.people(team, joined=joined or both, invited=invited or both, email=email, limit=limit)
-        if found.invitations_refused:
-            run.output.note("Invitations are left out: this key may not see them.")
-        run.tell_cut_short(found.members.complete and found.invited.complete, limit)
-        run.output.show(
-            people.people_table(
-                found, members.org, team, column or (), joined=joined or both, invited=invited or both
+    joined: Annotated[bool, typer.Option("--joined", help="Only members.")] = False
+    invited: Annotated[bool, typer.Option("--invited", help="Only people who have not joined yet.")] = False
+    email: Annotated[str, typer.Option("--email", help="Only the person with this address.")] = ""
+    column: ColumnOpt = None
+    limit: LimitOpt = None
+
+
+@dataclass(frozen=True)
+class RoleOptions:
+    """Options of ``update-user``."""
+
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", "-r", help="The roles to hold instead of all others; may be repeated."),
+    ] = None
+    add_role: Annotated[
+        list[str] | None, typer.Option("--add-role", help="Role to add; may be repeated.")
+    ] = None
+    remove_role: Annotated[
+        list[str] | None, typer.Option("--remove-role", help="Role to take away; may be repeated.")
+    ] = None
+
+    def changes(self, positional_role: str, *, in_team: bool) -> dict[str, tuple[str, ...]]:
+        """Canonical roles to ``add``, to ``remove``, and to ``replace`` all others by.
+
+        Raises UsageError for options that exclude each other, NgcError when there is nothing to change.
+        """
+        from ngc_cli.roles import canonical_roles
+
+        replace = [*(self.role or ()), *([positional_role] if positional_role else ())]
+        if replace and (self.add_role or self.remove_role):
+            raise UsageError("--role replaces all roles and excludes --add-role and --remove-role")
+        if not (replace or self.add_role or self.remove_role):
+            raise NgcError(
+                "no change is named", hint="Give --add-role, --remove-role, or --role for all of them."
             )
+        named = {"add": self.add_role, "remove": self.remove_role, "replace": replace}
+        changes = {
+            name: tuple(canonical_roles(roles or (), in_team=in_team)) for name, roles in named.items()
+        }
+        both = set(changes["add"]) & set(changes["remove"])
+        if both:
+            raise UsageError(f"{', '.join(sorted(both))} cannot be both added and removed")
+        return changes
+
+
+def list_users(ctx: typer.Context, group: GroupName, options: ListUsersOptions) -> None:
+    """List the users, and the people invited."""
+    from ngc_cli.cli import members_views as views
+
+    run = Runtime.of(ctx)
+    members = _members(run)
+    team = _own_team(run, group, "list-users")
+    both = options.joined == options.invited
+    shown = {"joined": options.joined or both, "invited": options.invited or both}
+    found = members.people(team, **shown, email=options.email, limit=options.limit)
+    if found.invitations_refused:
+        run.output.note("Invitations are left out: this key may not see them.")
+    note_if_cut_short(run, found.members.complete and found.invited.complete, options.limit)
+    run.output.show(views.people_table(found, members.org, team, options.column or (), **shown))
+
+
+def add_user(ctx: typer.Context, group: GroupName, who: str, name: str, options: AddOptions) -> None:
+    """Add a user, invite one who has no account yet, or do so for everybody in a file."""
+    from ngc_cli.cli import members_views as views
+    from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
+
+    run = Runtime.of(ctx)
+    members = _members(run)
+    team = _chosen_team(run, group)
+    addition = options.addition(who, name, team)
+    roles = options.role or [DEFAULT_ROLE]
+    if options.from_csv is not None:
+        if who:
+            raise UsageError("--from-csv names the people; leave out EMAIL and NAME")
+        _add_from_file(run, members, options.from_csv, addition, roles, dry_run=options.dry_run)
+        return
+    if options.dry_run or not who:
+        raise UsageError(
+            "nobody to add is named" if not who else "--dry-run goes with --from-csv",
+            hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE.",
         )
-
-
-def _add_user(verbs: Verbs, group: GroupName) -> None:
-    options_record = TeamAddOptions if group == "team" else AddOptions
-
-    @verbs.command("add-user")
-    @takes(options=options_record)
-    def add_user(
-        ctx: typer.Context,
-        options: AddOptions,
-        who: Annotated[
-            str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address, or a member's number.")
-        ] = "",
-        name: Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the person.")] = "",
-    ) -> None:
-        """Add a user, or invite one who has no account yet."""
-        import dataclasses
-
-        from ngc_cli.cli import members_views as people
-        from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
-
-        run = Runtime.of(ctx)
-        members = _members(run)
-        team = _chosen(run, group)
-        org_roles = (options.org_role or []) if isinstance(options, TeamAddOptions) else []
-        base = options.addition(who, name, team, org_roles)
-        roles = options.role or [DEFAULT_ROLE]
-        if options.from_csv is not None:
-            if who:
-                raise UsageError("--from-csv names the people; leave out EMAIL and NAME")
-            _add_from_file(run, members, options.from_csv, base, roles, dry_run=options.dry_run)
-            return
-        if options.dry_run or not who:
-            raise UsageError(
-                "nobody to add is named" if not who else "--dry-run goes with --from-csv",
-                hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE.",
-            )
-        addition = dataclasses.replace(base, roles=canonical_roles(roles, in_team=bool(team)))
-        change = members.add(addition)
-        run.output.show(people.change_table(change), head=_told(change))
+    change = members.add(replace(addition, roles=canonical_roles(roles, in_team=bool(team))))
+    run.output.show(views.change_table(change), headline=_headline(change))
 
 
 def _add_from_file(
     run: Runtime, members: Members, path: Path, base: Addition, roles: list[str], *, dry_run: bool
 ) -> None:
     """Add everybody in a file and show what became of each; raises PartlyFailed when not all is done."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import csv_import as member_files
 
     rows = member_files.read_rows(path, base, roles)
     results = list(
         member_files.check(rows, members.org) if dry_run else member_files.apply(rows, members.add)
     )
-    run.output.show(people.rows_table(results))
+    run.output.show(views.rows_table(results))
     bad = sum(not item.ok for item in results)
     if bad:
         raise PartlyFailed(
@@ -185,94 +216,57 @@ def _add_from_file(
         )
 
 
-def _update_user(verbs: Verbs, group: GroupName) -> None:
-    @verbs.command("update-user")
-    def update_user(
-        ctx: typer.Context,
-        who: UserArg,
-        positional_role: Annotated[str, typer.Argument(metavar="[ROLE]", hidden=True)] = "",
-        role: Annotated[
-            list[str] | None,
-            typer.Option("--role", "-r", help="The roles to hold instead of all others; may be repeated."),
-        ] = None,
-        add_role: Annotated[
-            list[str] | None, typer.Option("--add-role", help="Role to add; may be repeated.")
-        ] = None,
-        remove_role: Annotated[
-            list[str] | None, typer.Option("--remove-role", help="Role to take away; may be repeated.")
-        ] = None,
-    ) -> None:
-        """Change the roles of a user."""
-        from ngc_cli.cli import members_views as people
-        from ngc_cli.errors import NgcError
-        from ngc_cli.roles import canonical_roles
+def update_user(
+    ctx: typer.Context, group: GroupName, who: str, positional_role: str, options: RoleOptions
+) -> None:
+    """Change the roles of a user."""
+    from ngc_cli.cli import members_views as views
 
-        run = Runtime.of(ctx)
-        members = _members(run)
-        team = _chosen(run, group)
-        replace = [*(role or ()), *([positional_role] if positional_role else ())]
-        if replace and (add_role or remove_role):
-            raise UsageError("--role replaces all roles and excludes --add-role and --remove-role")
-        if not (replace or add_role or remove_role):
-            raise NgcError(
-                "no change is named", hint="Give --add-role, --remove-role, or --role for all of them."
-            )
-        added, removed, kept = (
-            canonical_roles(names or (), in_team=bool(team)) for names in (add_role, remove_role, replace)
-        )
-        both = set(added) & set(removed)
-        if both:
-            raise UsageError(f"{', '.join(sorted(both))} cannot be both added and removed")
-        change = members.update(who, team, add=added, remove=removed, replace=kept or None)
-        run.output.show(people.change_table(change), head=_told(change))
+    run = Runtime.of(ctx)
+    members = _members(run)
+    team = _chosen_team(run, group)
+    changes = options.changes(positional_role, in_team=bool(team))
+    change = members.update(
+        who, team, add=changes["add"], remove=changes["remove"], replace=changes["replace"] or None
+    )
+    run.output.show(views.change_table(change), headline=_headline(change))
 
 
-def _remove_user(verbs: Verbs, group: GroupName) -> None:
-    @verbs.command("remove-user")
-    def remove_user(ctx: typer.Context, who: UserArg) -> None:
-        """Take a user out."""
-        run = Runtime.of(ctx)
-        members = _members(run)
-        org = members.org
-        team = _whole(run, group, "remove-user", refuse=True)
-        user = members.member(who, team)
-        place = _place(org, team)
-        run.confirm(f"Remove user {user.name or user.email} ({user.email}, id {user.id}) from {place}?")
-        members.remove(user, team)
-        removed = {"kind": "user", "id": user.id, "email": user.email, "org": org, "team": team}
-        show_removed(run, f"Removed user {user.email} from {place}.", removed)
+def remove_user(ctx: typer.Context, group: GroupName, who: str) -> None:
+    """Take a user out."""
+    run = Runtime.of(ctx)
+    members = _members(run)
+    org = members.org
+    team = _own_team(run, group, "remove-user", refuse=True)
+    user = members.member(who, team)
+    place = _place(org, team)
+    run.confirm(f"Remove user {user.name or user.email} ({user.email}, id {user.id}) from {place}?")
+    members.remove(user, team)
+    removed = {"kind": "user", "id": user.id, "email": user.email, "org": org, "team": team}
+    run.output.done(f"Removed user {user.email} from {place}.", removed=[_given(removed)])
 
 
-def _delete_invitation(verbs: Verbs, group: GroupName) -> None:
-    @verbs.command("delete-invitation")
-    def delete_invitation(
-        ctx: typer.Context,
-        who: Annotated[
-            str,
-            typer.Argument(metavar="EMAIL|ID", help="Whose: an e-mail address or the invitation's number."),
-        ],
-    ) -> None:
-        """Take back an invitation to the org, and with it those to its teams."""
-        run = Runtime.of(ctx)
-        members = _members(run)
-        org = members.org
-        invitation = members.invitation(who, _whole(run, group, "delete-invitation"))
-        email = invitation.user_email
-        run.confirm(f"Delete the invitation of {email} to org {org} and all its teams?")
-        members.delete_invitation(invitation)
-        removed = {"kind": "invitation", "id": invitation.id, "email": email, "org": org}
-        show_removed(run, f"Deleted the invitation of {email} to org {org}.", removed)
+def delete_invitation(ctx: typer.Context, group: GroupName, who: str) -> None:
+    """Take back an invitation to the org, and with it those to its teams."""
+    run = Runtime.of(ctx)
+    members = _members(run)
+    org = members.org
+    invitation = members.invitation(who, _own_team(run, group, "delete-invitation"))
+    email = invitation.user_email
+    run.confirm(f"Delete the invitation of {email} to org {org} and all its teams?")
+    members.delete_invitation(invitation)
+    removed = {"kind": "invitation", "id": invitation.id, "email": email, "org": org}
+    run.output.done(f"Deleted the invitation of {email} to org {org}.", removed=[_given(removed)])
 
 
-def show_removed(run: Runtime, head: str, removed: dict[str, str | int | None]) -> None:
-    """Say that something is gone; csv and json name it on stdout."""
-    from ngc_cli.cli.formats import Field, Summary
+def note_if_cut_short(run: Runtime, complete: bool, limit: int | None) -> None:
+    """Note that a list goes on behind --limit."""
+    if not complete:
+        run.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
-    run.output.head(head)
-    if run.format_type != "ascii":
-        named = {name: value for name, value in removed.items() if value not in (None, "")}
-        fields = [Field(name, value) for name, value in named.items()]
-        run.output.show(Summary("", fields, {"removed": [named]}))
+
+def _given(facts: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def _members(run: Runtime) -> Members:
@@ -281,12 +275,12 @@ def _members(run: Runtime) -> Members:
     return Members(run.people, run.org)
 
 
-def _chosen(run: Runtime, group: GroupName) -> str:
+def _chosen_team(run: Runtime, group: GroupName) -> str:
     """The team to work in: for ``ngc team`` there must be one."""
     return run.team if group == "team" else run.settings.team
 
 
-def _whole(run: Runtime, group: GroupName, verb: str, *, refuse: bool = False) -> str:
+def _own_team(run: Runtime, group: GroupName, verb: str, *, refuse: bool = False) -> str:
     """The team of a command that for ``ngc org`` is about the whole org; --team there is a misunderstanding."""
     if group == "team":
         return run.team
@@ -305,7 +299,7 @@ def _place(org: str, team: str) -> str:
     return f"team {team} of org {org}" if team else f"org {org}"
 
 
-def _told(change: Change) -> str:
+def _headline(change: Change) -> str:
     """The line of success above the table."""
     person = change.user.email or change.user.name
     place = _place(change.org, change.team)

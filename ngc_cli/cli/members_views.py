@@ -101,20 +101,18 @@ def people_table(
     return dataclasses.replace(view, data=as_json([*people.members.items, *people.invited.items]))
 
 
-def user_table(user: User, *, one_row_per_grant: bool = False) -> Table:
+def user_table(user: User) -> Table:
     """One user with the roles in every org and team; csv has a row for each of these instead of one with lines."""
     data = {"user": as_json(user)}
     plain = [user.id, user.name, user.email]
     created = format_moment(user.created_date)
-    if one_row_per_grant:
-        headers = ["User Id", "Name", "Email", "Org", "Team", "Roles", "Created Date"]
-        rows = [
-            [*plain, _org_name(grant), grant.team.name if grant.team else "", ",".join(_held(grant)), created]
-            for grant in user.roles or (RoleGrant(),)
-        ]
-        return Table(headers, rows, data)
+    flat_rows = [
+        [*plain, _org_name(grant), grant.team.name if grant.team else "", ",".join(_held(grant)), created]
+        for grant in user.roles or (RoleGrant(),)
+    ]
+    flat = Table(["User Id", "Name", "Email", "Org", "Team", "Roles", "Created Date"], flat_rows, data)
     headers = ["User Id", "Name", "Email", "Org [Roles]", "Teams [Roles]", "Created Date"]
-    return Table(headers, [[*plain, *_roles_cells(user), created]], data)
+    return Table(headers, [[*plain, *_roles_cells(user), created]], data, flat)
 
 
 def name_table(user: User) -> Table:

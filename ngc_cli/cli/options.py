@@ -1,7 +1,18 @@
 """Shared command-line parameters, and records that stand for a set of options.
 
-``takes(Record)`` lets a command receive many options as one frozen record: each annotated field of the dataclass
-becomes an option. Records inherit from each other, so that what models and model-scripts share is written once.
+``options_from`` lets a command receive many options as one frozen record::
+
+    @dataclass(frozen=True)
+    class LimitOptions:
+        threads: Annotated[int | None, typer.Option("--threads", help="Connections at most.")] = None
+
+    @app.command("download-version", cls=Command)
+    @options_from(limits=LimitOptions)
+    def download_version(ctx: typer.Context, target: TargetArg, limits: LimitOptions) -> None:
+        ...  # limits.threads is what --threads was given
+
+Typer sees an ordinary function with the parameter ``threads``. Records inherit from each other, so that what models
+and model-scripts share is written once.
 """
 
 from __future__ import annotations
@@ -9,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -27,7 +39,20 @@ LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="Show at mo
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
 
-def takes(**records: type) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+@dataclass(frozen=True)
+class LimitOptions:
+    """How hard a transfer may work."""
+
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Connections at most.")] = (
+        None
+    )
+    limit_rate: Annotated[
+        str | None,
+        typer.Option("--limit-rate", metavar="RATE", help="Bytes per second at most, such as 10M."),
+    ] = None
+
+
+def options_from(**records: type) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Replace parameters of a command by options: one for each field of the record (a dataclass) named for it.
 
     Field types are ``Annotated[type, typer.Option(...)]``; defaults are those of the dataclass. An option that

@@ -6,67 +6,116 @@ from typing import Annotated
 
 import typer
 
-from ngc_cli.cli.groups import Verbs, not_supported
-from ngc_cli.cli.members import TeamNameArg, member_verbs, show_removed
-from ngc_cli.cli.options import ColumnOpt, LimitOpt
+from ngc_cli.cli import members
+from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.members import (
+    AddOptions,
+    InvitationArg,
+    ListUsersOptions,
+    NewUserArg,
+    RoleArg,
+    RoleOptions,
+    TeamNameArg,
+    UserArg,
+    UserNameArg,
+    note_if_cut_short,
+)
+from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
 
-verbs = Verbs("Organizations, their users and teams.")
+
+class _OrgGroup(Group):
+    not_supported = ("user-group", "subscription")
+
+
+app = typer.Typer(cls=_OrgGroup, help="Organizations, their users and teams.")
 
 DescriptionArg = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What the team is for.")]
 
 
-@verbs.command("list")
+@app.command("list", cls=Command)
 def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
     """List the orgs you belong to."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     found = orgs.list_orgs(run.people, limit)
-    run.tell_cut_short(found.complete, limit)
-    run.output.show(people.org_table(found.items, column or ()))
+    note_if_cut_short(run, found.complete, limit)
+    run.output.show(views.org_table(found.items, column or ()))
 
 
-@verbs.command("info")
+@app.command("info", cls=Command)
 def info(
     ctx: typer.Context, org: Annotated[str, typer.Argument(metavar="ORG", help="Name of the org.")]
 ) -> None:
     """Show one org."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
 
     run = Runtime.of(ctx)
-    run.output.show(people.org_block(run.people.org(org)))
+    run.output.show(views.org_block(run.people.org(org)))
 
 
-member_verbs(verbs, "org")
+@app.command("list-users", cls=Command)
+@options_from(options=ListUsersOptions)
+def list_users(ctx: typer.Context, options: ListUsersOptions) -> None:
+    """List the users, and the people invited."""
+    members.list_users(ctx, "org", options)
 
 
-@verbs.command("add-team")
+@app.command("add-user", cls=Command)
+@options_from(options=AddOptions)
+def add_user(ctx: typer.Context, options: AddOptions, who: NewUserArg = "", name: UserNameArg = "") -> None:
+    """Add a user, or invite one who has no account yet."""
+    members.add_user(ctx, "org", who, name, options)
+
+
+@app.command("update-user", cls=Command)
+@options_from(options=RoleOptions)
+def update_user(
+    ctx: typer.Context, who: UserArg, options: RoleOptions, positional_role: RoleArg = ""
+) -> None:
+    """Change the roles of a user."""
+    members.update_user(ctx, "org", who, positional_role, options)
+
+
+@app.command("remove-user", cls=Command)
+def remove_user(ctx: typer.Context, who: UserArg) -> None:
+    """Take a user out."""
+    members.remove_user(ctx, "org", who)
+
+
+@app.command("delete-invitation", cls=Command)
+def delete_invitation(ctx: typer.Context, who: InvitationArg) -> None:
+    """Take back an invitation to the org, and with it those to its teams."""
+    members.delete_invitation(ctx, "org", who)
+
+
+@app.command("add-team", cls=Command)
 def add_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
     """Create a team."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     team = orgs.create_team(run.people, run.org, name, description)
     if team.name != name:
         run.output.note(f"Names of teams are in lower case: '{name}' became '{team.name}'.")
-    run.output.show(people.team_block(team), head="Team created.")
+    run.output.show(views.team_block(team), headline="Team created.")
 
 
-@verbs.command("update-team")
+@app.command("update-team", cls=Command)
 def update_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
     """Change the description of a team."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     team = orgs.update_team(run.people, run.org, name, description)
-    run.output.show(people.team_block(team), head="Team updated.")
+    run.output.show(views.team_block(team), headline="Team updated.")
 
 
-@verbs.command("remove-team")
+@app.command("remove-team", cls=Command)
 def remove_team(ctx: typer.Context, name: TeamNameArg) -> None:
     """Remove a team."""
     from ngc_cli.services.people import orgs
@@ -75,8 +124,5 @@ def remove_team(ctx: typer.Context, name: TeamNameArg) -> None:
     org, api = run.org, run.people
     run.confirm(f"Remove team {name} from org {org}?")
     orgs.remove_team(api, org, name)
-    show_removed(run, f"Removed team {name} from org {org}.", {"kind": "team", "name": name, "org": org})
-
-
-for _name in ["user-group", "subscription"]:
-    verbs.command(_name, hidden=True)(not_supported(f"ngc org {_name}"))
+    removed = {"kind": "team", "name": name, "org": org}
+    run.output.done(f"Removed team {name} from org {org}.", removed=[removed])

@@ -1,56 +1,142 @@
-"""The one place that writes: results to stdout, everything else to stderr (cli-surface 1.4)."""
+"""The one place that writes: results to stdout, everything else to stderr (cli-surface 1.4).
+
+No command asks which output format is on. It shows a view, or says what was ``done`` with the facts of it, or gives
+people a ``text`` and programs the ``data``; the format decides what becomes of that.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from ngc_cli.errors import UsageError
+from ngc_cli.errors import NgcError, UsageError
 
 if TYPE_CHECKING:
-    from ngc_cli.cli.formats import View
+    from ngc_cli.cli.formats import Format, Message, View
+
+# The colours that compilers, git and pip use for these words: ANSI bold red and bold yellow.
+_COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m"}
+_RESET = "\033[0m"
 
 
 class Output:
-    """Writes results in the chosen format, and notes for the person at the terminal."""
+    """Writes results in the chosen format, and messages for the person at the terminal."""
 
-    def __init__(self, format_type: str = "ascii", *, quiet: bool = False) -> None:
-        self.format_type = format_type
-        self.quiet = quiet
+    def __init__(self, format_type: str = "ascii", *, quiet: bool = False, colour: bool = False) -> None:
+        self._format_type = format_type
+        self._quiet = quiet
+        self._colour = colour
 
-    def show(self, view: View, *, head: str = "") -> None:
-        """Write a result; ``head`` is the line of success above it, on stderr when stdout is for machines."""
-        from ngc_cli.cli.formats import render
+    @property
+    def _format(self) -> Format:
+        from ngc_cli.cli.formats import OUTPUT_FORMATS
 
-        if head:
-            self.head(head)
-        text = render(view, self.format_type)
+        return OUTPUT_FORMATS[self._format_type]
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress may be drawn on stderr beside this output."""
+        return self._format.shows_progress
+
+    def show(self, view: View, *, headline: str = "") -> None:
+        """Write a result, and above it a line that says what was done."""
+        if headline:
+            self.headline(headline)
+        text = self._format.render(view)
         if text:
-            sys.stdout.write(text if text.endswith("\n") else text + "\n")
-            sys.stdout.flush()
+            self.raw(text if text.endswith("\n") else text + "\n")
 
-    def head(self, text: str) -> None:
-        """A line that says what was done: stdout in ascii, stderr in csv and json."""
-        if self.format_type == "ascii":
-            sys.stdout.write(text + "\n")
-        elif not self.quiet:
-            sys.stderr.write(text + "\n")
+    def done(self, text: str, **facts: Any) -> None:
+        """Say what was done: the text for people, the facts as the result for programs."""
+        from ngc_cli.cli.formats import facts_view
+
+        if text:
+            self.headline(text)
+        self.data(lambda: facts_view(facts))
+
+    def value(self, text: str, **facts: Any) -> None:
+        """Write one value, bare for people and shells, with its facts for programs."""
+        from ngc_cli.cli.formats import facts_view
+
+        self.text(text + "\n")
+        self.data(lambda: facts_view(facts))
+
+    def text(self, text: str) -> None:
+        """Write a result as text for people; programs get the ``data`` of it."""
+        if self._format.for_people:
+            self.raw(text)
+
+    def data(self, make_view: Callable[[], View]) -> None:
+        """Write the result of what people have been given as text; the view is made only if it is shown."""
+        if not self._format.for_people:
+            self.show(make_view())
+
+    def headline(self, text: str) -> None:
+        """A line that says what was done: part of the result for people, else a note."""
+        if self._format.for_people:
+            self.raw(text + "\n")
+        else:
+            self.note(text)
 
     def raw(self, text: str) -> None:
-        """Write data that has no other form (an export line, a script) to stdout as it is."""
+        """Write text that is the same in every format (lines for a shell) to stdout as it is."""
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Tell the user something in passing; silent with --quiet."""
-        if not self.quiet:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+        """Write a remark in passing to stderr; silent with --quiet."""
+        if text and not self._quiet:
+            self._message("note", text)
 
     def warn(self, text: str) -> None:
-        """Tell the user something that needs attention, also with --quiet."""
-        sys.stderr.write(f"Warning: {text}\n")
+        """Write something that needs attention to stderr, also with --quiet."""
+        self._message("warning", text)
+
+    def debug(self, text: str) -> None:
+        """Write a line of the debug log to stderr."""
+        self._message("debug", text)
+
+    def error(self, error: NgcError, exit_code: int, *, context: str = "", request: str = "") -> None:
+        """Write what went wrong to stderr, as the last thing of a command.
+
+        ``context`` says as whom the command ran, ``request`` which request failed.
+        """
+        facts = {
+            "code": error.code,
+            "exit_code": exit_code,
+            "hint": error.hint,
+            "context": context,
+            "request_id": error.request_id,
+        }
+        details = [text for text in (context, error.hint, request) if text]
+        given = {name: value for name, value in facts.items() if value != ""}
+        self._message("error", error.message, details, given)
+
+    def help(self, text: str, error: NgcError) -> None:
+        """Write the help of an incomplete command line to stderr; programs get the error."""
+        if self._format.for_people:
+            sys.stderr.write(text + "\n")
+        else:
+            self.error(error, error.exit_code)
+
+    def _message(
+        self, kind: str, text: str, details: list[str] | None = None, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        from ngc_cli.cli.formats import Message
+
+        message = Message(kind, text, details or (), facts or {})
+        sys.stderr.write(self._format.message(message, self._paint) + "\n")
         sys.stderr.flush()
+
+    def _paint(self, message: Message, word: str) -> str:
+        return f"{_COLOURS[message.kind]}{word}{_RESET}" if self._colour else word
+
+
+def wants_colour(environ: Mapping[str, str], *, no_color: bool) -> bool:
+    """Whether words on stderr may be coloured: on a terminal, unless --no-color, NO_COLOR or a plain TERM forbid it."""
+    plain = no_color or environ.get("NO_COLOR") or environ.get("TERM", "") in ("", "dumb")
+    return not plain and sys.stderr is not None and sys.stderr.isatty()
 
 
 def is_interactive() -> bool:

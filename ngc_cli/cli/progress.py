@@ -1,4 +1,4 @@
-"""Progress on stderr: a tqdm bar on a terminal, plain lines a few times a minute elsewhere, or silence.
+"""Progress on stderr: a tqdm bar on a terminal, plain lines a few times a minute elsewhere, or only its notes.
 
 Workers only add to counters; one thread draws, so a reader that stops draining stderr never slows a transfer.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ngc_cli.cli.output import Output
 from ngc_cli.events import Progress, Silent
 from ngc_cli.units import format_duration, format_size
 
-_BAR_INTERVAL_S = 0.1
-_LINE_INTERVAL_S = 15.0
-_VERBS = {
+_BAR_INTERVAL_S = 0.1  # ten times a second looks steady, and costs a thread less than 1 % of a core
+_LINE_INTERVAL_S = 15.0  # four lines a minute show in a log that work goes on, and do not fill it
+_PHASE_WORDS = {
     "compress": "Compressing",
     "download": "Downloading",
     "hash": "Hashing",
@@ -28,16 +29,30 @@ _VERBS = {
 
 
 @contextmanager
-def progress(*, silent: bool, bar: bool, ascii_bar: bool = False) -> Iterator[Progress]:
-    """The Progress of a command: silent, a redrawn bar, or plain lines."""
-    if silent:
-        yield Silent()
+def progress(output: Output, *, silent: bool, ascii_bar: bool = False) -> Iterator[Progress]:
+    """The progress of a command: a redrawn bar, plain lines, or, if silent, nothing but its notes.
+
+    Notes go through ``output``. A format that is for programs on both streams has no progress.
+    """
+    if silent or not output.shows_progress:
+        yield _NotesOnly(output)
         return
-    meter = _Bar(ascii_bar) if bar else _Lines()
+    meter = _Bar(output, ascii_bar) if sys.stderr.isatty() else _Lines(output)
     try:
         yield meter
     finally:
         meter.close()
+
+
+class _NotesOnly(Silent):
+    """No progress; the notes are written."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def note(self, text: str) -> None:
+        """Write one note."""
+        self._output.note(text)
 
 
 class _Meter:
@@ -45,7 +60,8 @@ class _Meter:
 
     interval_s: float
 
-    def __init__(self) -> None:
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -107,9 +123,8 @@ class _Meter:
             self.write_note(text)
 
     def write_note(self, text: str) -> None:
-        """Write one line."""
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        """Write one note."""
+        self._output.note(text)
 
     def opened(self) -> None:
         """A phase begins."""
@@ -130,7 +145,7 @@ class _Lines(_Meter):
         elapsed_s = max(time.monotonic() - self.started_s, 0.001)
         rate = format_size(self.done_bytes / elapsed_s)
         self.write_note(
-            f"{_VERBS.get(self.phase, self.phase)}: {format_size(self.done_bytes)} of {format_size(self.total_bytes)}, "
+            f"{_PHASE_WORDS.get(self.phase, self.phase)}: {format_size(self.done_bytes)} of {format_size(self.total_bytes)}, "
             f"{self.done_files} of {self.total_files} files, {rate}/s, {format_duration(elapsed_s)}"
         )
 
@@ -140,8 +155,8 @@ class _Bar(_Meter):
 
     interval_s = _BAR_INTERVAL_S
 
-    def __init__(self, ascii_bar: bool) -> None:
-        super().__init__()
+    def __init__(self, output: Output, ascii_bar: bool) -> None:
+        super().__init__(output)
         self._ascii_bar = ascii_bar
         self._bar: Any = None
 
@@ -150,7 +165,7 @@ class _Bar(_Meter):
 
         self._bar = tqdm(
             total=self.total_bytes,
-            desc=_VERBS.get(self.phase, self.phase),
+            desc=_PHASE_WORDS.get(self.phase, self.phase),
             unit="B",
             unit_scale=True,
             unit_divisor=1024,

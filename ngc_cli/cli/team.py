@@ -4,34 +4,80 @@ from __future__ import annotations
 
 import typer
 
-from ngc_cli.cli.groups import Verbs
-from ngc_cli.cli.members import TeamNameArg, member_verbs
-from ngc_cli.cli.options import ColumnOpt, LimitOpt
+from ngc_cli.cli import members
+from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.members import (
+    InvitationArg,
+    ListUsersOptions,
+    NewUserArg,
+    RoleArg,
+    RoleOptions,
+    TeamAddOptions,
+    TeamNameArg,
+    UserArg,
+    UserNameArg,
+    note_if_cut_short,
+)
+from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
 
-verbs = Verbs("Teams and their users.")
+app = typer.Typer(cls=Group, help="Teams and their users.")
 
 
-@verbs.command("list")
+@app.command("list", cls=Command)
 def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
     """List the teams of the org."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
     found = orgs.list_teams(run.people, run.org, limit)
-    run.tell_cut_short(found.complete, limit)
-    run.output.show(people.team_table(found.items, column or ()))
+    note_if_cut_short(run, found.complete, limit)
+    run.output.show(views.team_table(found.items, column or ()))
 
 
-@verbs.command("info")
+@app.command("info", cls=Command)
 def info(ctx: typer.Context, name: TeamNameArg) -> None:
     """Show one team."""
-    from ngc_cli.cli import members_views as people
+    from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
-    run.output.show(people.team_block(orgs.team_info(run.people, run.org, name)))
+    run.output.show(views.team_block(orgs.team_info(run.people, run.org, name)))
 
 
-member_verbs(verbs, "team")
+@app.command("list-users", cls=Command)
+@options_from(options=ListUsersOptions)
+def list_users(ctx: typer.Context, options: ListUsersOptions) -> None:
+    """List the users, and the people invited."""
+    members.list_users(ctx, "team", options)
+
+
+@app.command("add-user", cls=Command)
+@options_from(options=TeamAddOptions)
+def add_user(
+    ctx: typer.Context, options: TeamAddOptions, who: NewUserArg = "", name: UserNameArg = ""
+) -> None:
+    """Add a user, or invite one who has no account yet."""
+    members.add_user(ctx, "team", who, name, options)
+
+
+@app.command("update-user", cls=Command)
+@options_from(options=RoleOptions)
+def update_user(
+    ctx: typer.Context, who: UserArg, options: RoleOptions, positional_role: RoleArg = ""
+) -> None:
+    """Change the roles of a user."""
+    members.update_user(ctx, "team", who, positional_role, options)
+
+
+@app.command("remove-user", cls=Command)
+def remove_user(ctx: typer.Context, who: UserArg) -> None:
+    """Take a user out."""
+    members.remove_user(ctx, "team", who)
+
+
+@app.command("delete-invitation", cls=Command)
+def delete_invitation(ctx: typer.Context, who: InvitationArg) -> None:
+    """Take back an invitation to the org, and with it those to its teams."""
+    members.delete_invitation(ctx, "team", who)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FORMATS: Final = ("ascii", "csv", "json")
+"""Names of the output formats; ``ngc_cli.cli.formats`` has what each of them looks like."""
 CA_VARIABLES: Final = ("NGC_CLI_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 DEPRECATED: Final = {
     "NGC_APP_KEY": "NGC_CLI_API_KEY",

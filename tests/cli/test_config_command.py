@@ -476,7 +476,8 @@ def test_clear_removes_backups_and_caches_of_the_official_client_too(
     assert err.count("Removed ") == 6
     assert not vault.entries
     code, out, err = ngc("config", "clear", "--format_type", "json")
-    assert (code, json.loads(out), err) == (0, {"removed": []}, "There was nothing to remove.\n")
+    assert (code, json.loads(out)) == (0, {"removed": []})
+    assert json.loads(err) == {"note": "There was nothing to remove."}
 
 
 def test_clear_of_several_profiles_asks(ngc: Ngc, path: Path) -> None:

@@ -29,8 +29,9 @@ class Done:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The JSON object that ends stderr when a command fails with json output."""
-        return json.loads(self.err[self.err.index("{") :])
+        """The JSON object on the last line of stderr when a command fails with json output."""
+        error: dict[str, Any] = json.loads(self.err.splitlines()[-1])
+        return error
 
 
 Run = Callable[[Sequence[str], Mapping[str, str]], Done]

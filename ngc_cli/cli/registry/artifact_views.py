@@ -6,12 +6,16 @@ Pure functions from records to views.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-from ngc_cli.cli.formats import Block, Column, Field, Table, table
+from ngc_cli.cli.formats import Block, Column, Field, Summary, Table, table
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, as_json
 from ngc_cli.services.artifacts.catalog import MODEL, Kind, artifact_path
-from ngc_cli.units import format_day, format_moment, format_size
+from ngc_cli.units import format_day, format_duration, format_moment, format_size
+
+if TYPE_CHECKING:
+    from ngc_cli.services.transfers import Outcome, Plan
 
 _PRECISION_SHOWN = {"FPBOTH": "FP16, FP32", "ALL": "FP16, FP32, TF32"}
 
@@ -204,3 +208,79 @@ def _title(noun: str) -> str:
 
 def _yes_no(value: bool | None) -> str:
     return "" if value is None else str(value)
+
+
+def transfer_summary(outcome: Outcome) -> Summary:
+    """The block that ends a transfer: the labels of the guide (6.1.5), one a line and one unit (G-28)."""
+    verb = "Downloaded" if outcome.direction == "download" else "Uploaded"
+    word = verb.lower()
+    size = format_size(outcome.size_bytes)
+    duration = format_duration(outcome.duration_s)
+    speed = format_size(outcome.speed_bytes_per_s)
+    fields = [
+        Field("Transfer id", outcome.transfer_id),
+        Field(f"{'Download' if word == 'downloaded' else 'Upload'} status", outcome.status),
+        Field(f"{verb} local path", str(outcome.local_path)),
+        Field(f"Total files {word}", outcome.files_done),
+        Field(f"Total {word} size", size),
+        Field("Started at", _local(outcome.started_at_s)),
+        Field("Completed at", _local(outcome.ended_at_s)),
+        Field("Duration taken", duration),
+    ]
+    if outcome.version_status:
+        fields.append(Field("Version Status", outcome.version_status))
+    if outcome.only_verified:
+        return Summary(f"Verified {size} in {duration}", fields, _summary_json(outcome))
+    first_line = f"{verb} {size} in {duration}, {verb.removesuffix('ed')} speed: {speed}/s"
+    return Summary(first_line, fields, _summary_json(outcome))
+
+
+def _summary_json(outcome: Outcome) -> dict[str, Any]:
+    """Today's keys of the official client, and ours (contract 5.4, 5.5)."""
+    way = outcome.direction
+    value = {
+        "transfer_id": outcome.transfer_id,
+        "target": outcome.target,
+        "status": outcome.status,
+        "local_path": str(outcome.local_path),
+        f"files_{way}ed": outcome.files_done,
+        f"size_{way}ed": format_size(outcome.size_bytes),
+        f"{way}_start": _iso(outcome.started_at_s),
+        f"{way}_end": _iso(outcome.ended_at_s),
+        f"{way}_time": format_duration(outcome.duration_s),
+        f"bytes_{way}ed": outcome.bytes_moved,
+        "bytes_total": outcome.size_bytes,
+        "files_total": outcome.files_total,
+        "files_skipped": outcome.files_skipped,
+        "files_failed": [{"path": name, "error": reason} for name, reason in outcome.failed.items()],
+        "speed_bytes_per_s": round(outcome.speed_bytes_per_s),
+    }
+    return {**value, "version_status": outcome.version_status} if outcome.version_status else value
+
+
+def plan_text(plan: Plan) -> str:
+    """What a dry run shows to people: the paths, then size and number."""
+    totals = "".join(f"{field.label}: {field.value}\n" for field in _plan_fields(plan))
+    return "".join(f"/{path}\n" for path in plan.paths) + totals
+
+
+def plan_summary(plan: Plan) -> Summary:
+    """What a dry run shows to programs: the numbers."""
+    data = {"transfer_size": plan.size_bytes, "file_count": len(plan.paths), **plan.extra}
+    return Summary("", _plan_fields(plan), data)
+
+
+def _plan_fields(plan: Plan) -> list[Field]:
+    return [Field("Total Size", format_size(plan.size_bytes)), Field("Number of Files", len(plan.paths))]
+
+
+def _local(moment_s: float) -> str:
+    return datetime.fromtimestamp(moment_s).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _iso(moment_s: float) -> str:
+    return (
+        datetime.fromtimestamp(moment_s, timezone.utc)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

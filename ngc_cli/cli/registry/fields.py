@@ -13,16 +13,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ngc_cli.cli.groups import OptionAlias
 from ngc_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact, ArtifactVersion
+    from ngc_cli.services.artifacts.catalog import LabelEdit
 
+OVERVIEW_ALIASES = {name: OptionAlias("--overview-filename") for name in ("--overview-file", "--overview")}
 # Markdown files and the member that their text becomes, where it is not the name of the option.
 _TEXT_MEMBERS = {"overview": "description", "safety_security": "safety_and_security"}
 _UNSAFE_LINK = re.compile(r"[\x00-\x20\x7f]|^(?:javascript|data|vbscript|file):", re.IGNORECASE)
 PRECISIONS = ("FP16", "FP32", "FP64", "BF16", "TF32", "INT8", "INT4", "FP8", "FPBOTH", "OTHER", "ALL")
-_TEXT_MAX = 255
+LINK_TYPES = ("NGC", "Github", "Other")
+POLICIES = ("GOV_READY",)
+RELEASE_TYPES = {  # as people write it, and as the search of the server does
+    "BETA": "beta",
+    "GA": "consumer",
+    "EA": "early_access",
+    "FEATURE": "feature",
+    "PRODUCTION": "production",
+    "LTSB": "ltsb",
+}
+_CHOICES = {
+    "link_type": ("--link-type", LINK_TYPES),
+    "release_type": ("--release-type", tuple(RELEASE_TYPES)),
+}
+_TEXT_MAX = 255  # the official client's limit for a text on the command line
+
+
+PolicyOpt = Annotated[
+    list[str] | None,
+    typer.Option("--policy", metavar="POLICY", help=f"{', '.join(POLICIES)}; may be repeated."),
+]
+ReleaseTypeOpt = Annotated[
+    str | None, typer.Option("--release-type", metavar="TYPE", help=", ".join(RELEASE_TYPES))
+]
 
 
 def text_option(name: str, help: str, metavar: str = "TEXT") -> Any:
@@ -99,12 +125,20 @@ class ArtifactOptions(DescriptionOptions):
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """Options of ``update`` that edit the labels there are."""
+    """Options of ``update`` that edit the labels which are there."""
 
     add_label: Annotated[list[str] | None, text_option("--add-label", "Add a label; may be repeated.")] = None
     remove_label: Annotated[
         list[str] | None, text_option("--remove-label", "Remove a label; may be repeated.")
     ] = None
+
+    def edit(self, options: DescriptionOptions) -> LabelEdit:
+        """What to add and remove; raises UsageError when ``options`` replace all labels."""
+        from ngc_cli.services.artifacts.catalog import LabelEdit
+
+        if given(self) and (options.label or options.label_set):
+            raise UsageError("--label replaces all labels and excludes --add-label and --remove-label")
+        return LabelEdit(tuple(self.add_label or ()), tuple(self.remove_label or ()))
 
 
 @dataclass(frozen=True)
@@ -137,6 +171,14 @@ class VersionOptions:
                 raise UsageError("--link and --link-type go together", hint="Give both or neither.")
             members["other_contents"] = (KeyValue(link_type, link),)
         return ArtifactVersion(version_id=version_id, **members)
+
+
+@dataclass(frozen=True)
+class ReleaseOptions:
+    """Options of ``update`` that say for whom a version is."""
+
+    policy: PolicyOpt = None
+    release_type: ReleaseTypeOpt = None
 
 
 def accuracy(text: str) -> float | str:
@@ -186,20 +228,29 @@ def option_names(options: type, names: list[str]) -> str:
 
 def _members(options: Any) -> dict[str, Any]:
     """Record members of the given options: text files read, lengths and links checked."""
-    from ngc_cli.services.artifacts.documents import read_text
+    from ngc_cli.services.artifacts.documents import read_metrics, read_text
 
     members: dict[str, Any] = {}
     for name, value in given(options).items():
         if name.endswith("_filename"):
             stem = name.removesuffix("_filename")
             members[_TEXT_MEMBERS.get(stem, stem)] = read_text(value)
-            continue
-        if isinstance(value, str):
-            if len(value) > _TEXT_MAX:
-                raise UsageError(
-                    f"the {name.replace('_', ' ')} has {len(value)} characters", hint="At most 255 fit."
-                )
-            if name in ("logo", "link", "public_dataset_link") and _UNSAFE_LINK.search(value):
-                raise UsageError(f"'{value}' is not a link")
-        members[name] = value
+        elif name == "metrics_file":
+            members["custom_metrics"] = read_metrics(value)
+        elif name in ("policy", "policy_labels"):
+            members[name] = tuple(choice("--policy", word, POLICIES) for word in value)
+        elif name in _CHOICES:
+            option, allowed = _CHOICES[name]
+            members[name] = choice(option, value, allowed)
+        else:
+            members[name] = _checked_text(name, value) if isinstance(value, str) else value
     return members
+
+
+def _checked_text(name: str, text: str) -> str:
+    """The text, if it is not too long and a link where one is wanted; raises UsageError."""
+    if len(text) > _TEXT_MAX:
+        raise UsageError(f"the {name.replace('_', ' ')} has {len(text)} characters", hint="At most 255 fit.")
+    if name in ("logo", "link", "public_dataset_link") and _UNSAFE_LINK.search(text):
+        raise UsageError(f"'{text}' is not a link")
+    return text

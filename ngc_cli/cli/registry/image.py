@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from ngc_cli.cli.groups import Spelling, Verbs, not_supported
-from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, takes
-from ngc_cli.cli.registry.artifact import OVERVIEW_SPELLINGS, ListFilters
-from ngc_cli.cli.registry.fields import DescriptionOptions, LabelOptions, given, text_option
-from ngc_cli.cli.registry.transfers import LimitOptions
+from ngc_cli.cli import targets
+from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.options import DryRunOpt, LimitOptions, options_from
+from ngc_cli.cli.registry.fields import (
+    OVERVIEW_ALIASES,
+    DescriptionOptions,
+    LabelOptions,
+    PolicyOpt,
+    ReleaseTypeOpt,
+    choice,
+    given,
+    text_option,
+)
+from ngc_cli.cli.registry.listing import ListOptions, note_if_guest, refuse_filters, search_for
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
 
@@ -24,9 +33,28 @@ ImageFilterArg = Annotated[
     str, typer.Argument(metavar="[ORG/[TEAM/]IMAGE[:TAG]]", help="What to list; may hold * ? [].")
 ]
 _PLACES = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE or docker-daemon:"
-_NO_SCAN = {"--scan": Spelling("", "there is no scan service behind this client")}
 
-verbs = Verbs("Container images, with or without a Docker daemon.")
+
+class _ImageGroup(Group):
+    not_supported = (
+        "accept-license",
+        "deploy",
+        "publickey",
+        "publish",
+        "scan",
+        "sign",
+        "update-license-terms",
+    )
+
+
+class ImageCommand(Command):
+    """A command of images: names of options that old scripts use."""
+
+    aliases: ClassVar = OVERVIEW_ALIASES
+    refused: ClassVar = {"--scan": "there is no scan service behind this client"}
+
+
+app = typer.Typer(cls=_ImageGroup, help="Container images, with or without a Docker daemon.")
 
 
 @dataclass(frozen=True)
@@ -45,35 +73,38 @@ class ImageOptions(DescriptionOptions):
         return ImageRepository(name="", **self.members())
 
 
-@verbs.command("list")
-@takes(filters=ListFilters)
-def list_(
-    ctx: typer.Context,
-    target: ImageFilterArg = "",
-    column: ColumnOpt = None,
-    limit: LimitOpt = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Show more columns.")] = False,
-    *,
-    filters: ListFilters,
-) -> None:
+@dataclass(frozen=True)
+class ImageUpdateOptions(ImageOptions):
+    """Options that only ``update`` has."""
+
+    policy_labels: PolicyOpt = None
+    release_type: ReleaseTypeOpt = None
+
+
+@app.command("list", cls=ImageCommand)
+@options_from(options=ListOptions)
+def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "") -> None:
     """List images, or the tags of one image."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    ref = run.image(target, pattern=True) if target else None
+    pattern = options.pattern(target)
+    ref = targets.image(run, pattern, pattern=True) if pattern else None
     if ref is None or images.is_pattern_of_images(ref):
-        pattern, org, team = run.searched(ref)
-        pairs = filters.pairs("signedImages")
-        found = images.list_repositories(run.images.api, pattern, org, team, filters=pairs, limit=limit)
-        run.tell_guest(found)
-        run.output.show(views.repository_table(found, column or (), wide=wide))
+        search = search_for(run, ref, options, "signedImages")
+        found = images.list_repositories(
+            run.images.api, *search[:3], filters=search.filters, limit=options.limit
+        )
+        note_if_guest(run, found)
+        run.output.show(views.repository_table(found, options.column or (), wide=options.wide))
     else:
-        tags = images.list_tags(run.images.api, ref, limit=limit)
-        run.output.show(views.tag_table(tags, column or (), wide=wide))
+        refuse_filters(ref, options)
+        tags = images.list_tags(run.images.api, ref, limit=options.limit)
+        run.output.show(views.tag_table(tags, options.column or (), wide=options.wide))
 
 
-@verbs.command("info", spellings=_NO_SCAN)
+@app.command("info", cls=ImageCommand)
 def info(
     ctx: typer.Context,
     target: ImageArg,
@@ -88,7 +119,7 @@ def info(
     run = Runtime.of(ctx)
     if history and (layers or details):
         raise UsageError("--history excludes --layers and --details", hint="Give one of them.")
-    ref = run.image(target, tag=True if layers or history else False if details else None)
+    ref = targets.image(run, target, tag=True if layers or history else False if details else None)
     if not ref.tag:
         run.output.show(views.repository_block(images.info(run.images.api, ref), details=details))
         return
@@ -96,8 +127,8 @@ def info(
     run.output.show(views.image_view(ref.path, tag, manifest, layers=layers, history=history))
 
 
-@verbs.command("pull", spellings=_NO_SCAN)
-@takes(limits=LimitOptions)
+@app.command("pull", cls=ImageCommand)
+@options_from(limits=LimitOptions)
 def pull(
     ctx: typer.Context,
     target: ImageArg,
@@ -117,7 +148,6 @@ def pull(
 ) -> None:
     """Pull an image, going on where an earlier run stopped."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.cli.registry.fields import choice
     from ngc_cli.services.images import pull as image_pull
     from ngc_cli.services.images.places import Place
 
@@ -126,14 +156,14 @@ def pull(
         raise UsageError("--platform excludes --all-platforms", hint="Give one of them.")
     wants_hint = choice("--run-hint", run_hint, ("auto", "none")) == "auto"
     request = image_pull.PullRequest(
-        ref=run.image(target, digest=True),
+        ref=targets.image(run, target, digest=True),
         platform=platform,
         all_platforms=all_platforms,
         output=Place.parse(output) if output is not None else None,
         limits=run.limits(limits.threads, limits.limit_rate),
         state_folder=run.state_folder(),
     )
-    with run.progress() as progress, run.cancel_on_signals() as cancel:
+    with run.transfer() as (progress, cancel):
         if dry_run:
             plan = image_pull.plan(run.images, request, progress)
             run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=True))
@@ -154,13 +184,12 @@ def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: b
         hint = run_hint(place, outcome.image, outcome.tag, run.images.environ)
     run.output.show(views.outcome_view(outcome, pulled=True, run_command=hint.command))
     if hint.command:
-        run.output.head(f"Run it with:\n  {hint.command}")
-    if hint.note:
-        run.output.note(hint.note)
+        run.output.headline(f"Run it with:\n  {hint.command}")
+    run.output.note(hint.note)
 
 
-@verbs.command("push", spellings=OVERVIEW_SPELLINGS)
-@takes(options=ImageOptions, limits=LimitOptions)
+@app.command("push", cls=ImageCommand)
+@options_from(options=ImageOptions, limits=LimitOptions)
 def push(
     ctx: typer.Context,
     target: ImageArg,
@@ -179,42 +208,40 @@ def push(
 
     run = Runtime.of(ctx)
     request = image_push.PushRequest(
-        ref=run.image(target),
+        ref=targets.image(run, target),
         source=Place.parse(source) if source is not None else None,
         record=options.record() if given(options) else None,
         limits=run.limits(limits.threads, limits.limit_rate, upload=True),
         state_folder=run.state_folder(),
         confirm=run.confirm,
     )
-    with run.progress() as progress, run.cancel_on_signals() as cancel:
+    with run.transfer() as (progress, cancel):
         if dry_run:
             plan = image_push.plan(run.images, request, progress)
             run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=False))
             return
         outcome = image_push.push(run.images, request, progress, cancel)
-    run.output.show(views.outcome_view(outcome, pulled=False), head=f"Successfully pushed {outcome.image}.")
+    run.output.show(
+        views.outcome_view(outcome, pulled=False), headline=f"Successfully pushed {outcome.image}."
+    )
 
 
-@verbs.command("remove")
+@app.command("remove", cls=ImageCommand)
 def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
     """Remove images by tag, which may be a pattern, or a repository with all its images."""
-    from ngc_cli.cli.formats import Field, Summary
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    targets = images.to_remove(run.images.api, run.image(target, pattern=True))
-    names = [f"image {item}" if item.tag else f"image repository {item}" for item in targets]
+    chosen = images.to_remove(run.images.api, targets.image(run, target, pattern=True))
+    names = [f"image {item}" if item.tag else f"image repository {item}" for item in chosen]
     if dry_run:
-        for name in names:
-            run.output.head(f"Would remove {name}.")
-    else:
-        _confirm_removal(run, names, targets[0].path if not targets[0].tag else "")
-        for name, item in zip(names, targets, strict=True):
-            images.remove(run.images.api, item)
-            run.output.head(f"Successfully removed {name}.")
-    if run.format_type != "ascii":
-        removed = [] if dry_run else [str(item) for item in targets]
-        run.output.show(Summary("", [Field("removed", item) for item in removed], {"removed": removed}))
+        run.output.done("\n".join(f"Would remove {name}." for name in names), removed=[])
+        return
+    _confirm_removal(run, names, chosen[0].path if not chosen[0].tag else "")
+    for name, item in zip(names, chosen, strict=True):
+        images.remove(run.images.api, item)
+        run.output.headline(f"Successfully removed {name}.")
+    run.output.done("", removed=[str(item) for item in chosen])
 
 
 def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
@@ -227,54 +254,50 @@ def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
         run.confirm(f"Remove these {len(names)} images?\n  " + "\n  ".join(names) + "\n")
 
 
-@verbs.command("create", spellings=OVERVIEW_SPELLINGS)
-@takes(options=ImageOptions)
+@app.command("create", cls=ImageCommand)
+@options_from(options=ImageOptions)
 def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
     """Create an image repository, without images yet."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    ref = run.image(target, tag=False)
+    ref = targets.image(run, target, tag=False)
     item = images.create(run.images.api, ref, options.record())
-    run.output.show(views.repository_block(item), head=f"Successfully created image repository '{ref.path}'.")
+    run.output.show(
+        views.repository_block(item), headline=f"Successfully created image repository '{ref.path}'."
+    )
 
 
-@verbs.command("update", spellings=OVERVIEW_SPELLINGS)
-@takes(options=ImageOptions, labels=LabelOptions)
-def update(ctx: typer.Context, target: ImageArg, options: ImageOptions, labels: LabelOptions) -> None:
+@app.command("update", cls=ImageCommand)
+@options_from(options=ImageUpdateOptions, labels=LabelOptions)
+def update(ctx: typer.Context, target: ImageArg, options: ImageUpdateOptions, labels: LabelOptions) -> None:
     """Change what is said about an image repository."""
     from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services.artifacts.catalog import LabelEdit
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    ref = run.image(target, tag=False)
+    ref = targets.image(run, target, tag=False)
     if not given(options) and not given(labels):
         raise UsageError(f"nothing to update in {ref.path}", hint="Give at least one option; -h lists them.")
-    if given(labels) and (options.label or options.label_set):
-        raise UsageError("--label replaces all labels and excludes --add-label and --remove-label")
-    edit = LabelEdit(tuple(labels.add_label or ()), tuple(labels.remove_label or ()))
-    item = images.update(run.images.api, ref, options.record(), edit)
-    run.output.show(views.repository_block(item), head=f"Successfully updated image repository '{ref.path}'.")
+    item = images.update(run.images.api, ref, options.record(), labels.edit(options))
+    run.output.show(
+        views.repository_block(item), headline=f"Successfully updated image repository '{ref.path}'."
+    )
 
 
-@verbs.command("set-latest")
+@app.command("set-latest", cls=ImageCommand)
 def set_latest(ctx: typer.Context, target: ImageArg) -> None:
     """Make a tag the latest of its repository."""
-    from ngc_cli.cli.formats import Field, Summary
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    ref = run.image(target, tag=True)
+    ref = targets.image(run, target, tag=True)
     images.set_latest(run.images.api, ref)
-    run.output.head(f"The latest tag of {ref.path} is now {ref.tag}.")
-    if run.format_type != "ascii":
-        fields = [Field("repository", ref.path), Field("latestTag", ref.tag)]
-        run.output.show(Summary("", fields, {"repository": ref.path, "latestTag": ref.tag}))
+    run.output.done(f"The latest tag of {ref.path} is now {ref.tag}.", repository=ref.path, latestTag=ref.tag)
 
 
-@verbs.command("login")
+@app.command("login", cls=ImageCommand)
 def login(
     ctx: typer.Context,
     stdin_to: Annotated[
@@ -293,7 +316,6 @@ def login(
     ] = None,
 ) -> None:
     """Let docker, podman, skopeo and buildah use the API key without storing it."""
-    from ngc_cli.cli.registry.fields import choice
     from ngc_cli.services.images import login as logins
 
     run = Runtime.of(ctx)
@@ -306,12 +328,22 @@ def login(
     if print_env is not None:
         run.output.raw(logins.singularity_exports(run.images.key))
         return
-    host = run.settings.registry_host
     run.images.registry.ping()
-    if stdin_to is not None:
-        logins.login_program(stdin_to, run.settings.registry_url, run.images.key, run.images.environ)
-        _show_login(run, f"{stdin_to} is logged in to {host}; it keeps the key itself.", program=stdin_to)
+    if stdin_to is None:
+        _log_in_by_helper(run)
         return
+    host = run.settings.registry_host
+    logins.login_program(stdin_to, run.settings.registry_url, run.images.key, run.images.environ)
+    run.output.done(
+        f"{stdin_to} is logged in to {host}; it keeps the key itself.", registry=host, program=stdin_to
+    )
+
+
+def _log_in_by_helper(run: Runtime) -> None:
+    """Let Docker's configuration name our credential helper for the registry."""
+    from ngc_cli.services.images import login as logins
+
+    host = run.settings.registry_host
     change = logins.add_helper(logins.docker_config_path(run.images.environ), host)
     if change.replaced:
         run.output.note(f"This replaces {change.replaced}.")
@@ -321,15 +353,15 @@ def login(
         run.output.warn(
             f"the key comes from the {run.settings.origin('api_key')}: other programs get it only where that is set"
         )
-    _show_login(
-        run,
+    run.output.done(
         f"docker, podman, skopeo and buildah now use the API key for {host} ({change.path}).",
+        registry=host,
         config=str(change.path),
         helper=logins.HELPER,
     )
 
 
-@verbs.command("logout")
+@app.command("logout", cls=ImageCommand)
 def logout(ctx: typer.Context) -> None:
     """Undo 'login': other programs use the API key no longer."""
     from ngc_cli.services.images import login as logins
@@ -338,17 +370,6 @@ def logout(ctx: typer.Context) -> None:
     host = run.settings.registry_host
     change = logins.remove_helper(logins.docker_config_path(run.images.environ), host)
     text = "no longer use the API key" if change.changed else "did not use the API key"
-    _show_login(run, f"docker, podman, skopeo and buildah {text} for {host}.", config=str(change.path))
-
-
-def _show_login(run: Runtime, text: str, **facts: str) -> None:
-    from ngc_cli.cli.formats import Field, Summary
-
-    run.output.head(text)
-    if run.format_type != "ascii":
-        data = {"registry": run.settings.registry_host, **facts}
-        run.output.show(Summary("", [Field(name, value) for name, value in data.items()], data))
-
-
-for _name in ["accept-license", "deploy", "publickey", "publish", "scan", "sign", "update-license-terms"]:
-    verbs.command(_name, hidden=True)(not_supported(f"ngc registry image {_name}"))
+    run.output.done(
+        f"docker, podman, skopeo and buildah {text} for {host}.", registry=host, config=str(change.path)
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound, UsageError
+from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound
 from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
@@ -78,7 +78,7 @@ class _Found:
 def download(client: ApiClient, request: Request, progress: Progress, cancel: threading.Event) -> Outcome:
     """Download the version; finished files of an earlier run are not fetched again.
 
-    Raises NotFound, UsageError for patterns that match nothing, LocalFileError for names that leave the folder or
+    Raises NotFound, also for patterns that match nothing, LocalFileError for names that leave the folder or
     a disk that is too small; files that fail are in the outcome.
     """
     found = _find(client, request, progress)
@@ -148,7 +148,7 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
     listed = tuple(sorted(api.files(ref), key=lambda entry: entry.path))
     chosen = tuple(entry for entry in listed if _is_chosen(entry.path, request))
     if not chosen and (request.include or request.exclude):
-        raise UsageError(
+        raise NotFound(
             f"no file of {ref} matches",
             hint=f"'ngc registry {located.kind.group} info {ref} --files' lists them.",
         )

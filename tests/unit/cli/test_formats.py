@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ngc_cli.cli.formats import Block, Blocks, Column, Field, Summary, Table, View, render, table
+from ngc_cli.cli.formats import OUTPUT_FORMATS, Block, Blocks, Column, Field, Summary, Table, View, table
+from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import NgcError, UsageError
 from ngc_cli.records import Team
 
@@ -22,6 +23,14 @@ COLUMNS = (
 )
 TEAMS = [Team("red", 1, 'The red, "quick" team'), Team("blue", 20)]
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=30)
+
+
+def render(view: View, format_type: str) -> str:
+    return OUTPUT_FORMATS[format_type].render(view)
+
+
+def test_every_format_that_a_configuration_may_name_is_registered() -> None:
+    assert tuple(OUTPUT_FORMATS) == FORMATS
 
 
 def test_a_table_has_the_official_frame() -> None:
@@ -41,7 +50,7 @@ def test_chosen_columns_follow_the_key_column() -> None:
     assert (shown.headers, shown.rows[0]) == (["Id", "Team"], [1, "red"])
 
 
-@pytest.mark.parametrize(("chosen", "kind"), [(["nmae"], UsageError), (["name", "name"], NgcError)])
+@pytest.mark.parametrize(("chosen", "kind"), [(["nmae"], UsageError), (["name", "name"], UsageError)])
 def test_wrong_columns(chosen: list[str], kind: type[NgcError]) -> None:
     with pytest.raises(kind):
         table(TEAMS, COLUMNS, ["id"], "id", chosen)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ngc_cli.cli.globals import GlobalFlags, hoist
+from ngc_cli.cli.globals import GlobalFlags, extract_global_options
+from ngc_cli.cli.root import command_tree
 from ngc_cli.errors import UsageError
+
+
+def extract(line: list[str]) -> tuple[GlobalFlags, list[str]]:
+    return extract_global_options(line, command_tree().params)
 
 
 @pytest.mark.parametrize(
@@ -17,16 +22,16 @@ from ngc_cli.errors import UsageError
     ],
 )
 def test_position_and_spelling_do_not_matter(line: list[str]) -> None:
-    assert hoist(line) == (GlobalFlags(format_type="json", org="acme"), ["user", "who"])
+    assert extract(line) == (GlobalFlags(format_type="json", org="acme"), ["user", "who"])
 
 
 def test_switches() -> None:
-    flags, rest = hoist(["org", "remove-team", "-y", "t", "-q", "--debug"])
+    flags, rest = extract(["org", "remove-team", "-y", "t", "-q", "--debug"])
     assert (flags.yes, flags.quiet, flags.debug, rest) == (True, True, True, ["org", "remove-team", "t"])
 
 
 def test_what_follows_two_dashes_is_left_alone() -> None:
-    assert hoist(["user", "--", "--org", "x"]) == (GlobalFlags(), ["user", "--", "--org", "x"])
+    assert extract(["user", "--", "--org", "x"]) == (GlobalFlags(), ["user", "--", "--org", "x"])
 
 
 @pytest.mark.parametrize(
@@ -39,4 +44,4 @@ def test_what_follows_two_dashes_is_left_alone() -> None:
 )
 def test_mistakes(line: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        hoist(line)
+        extract(line)

@@ -6,28 +6,31 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ngc_cli.cli.app import root
-from ngc_cli.cli.groups import LazyGroup
+from ngc_cli.cli.groups import Group
+from ngc_cli.cli.root import command_tree
 from ngc_cli.main import main
 
 ROOT = Path(__file__).parents[3]
 
 
-def leaves(group: LazyGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command below a group, hidden ones included."""
-    for name in group.entries:
-        command = group.get_command(None, name)
-        if isinstance(command, LazyGroup):
-            yield from leaves(command, (*path, name))
-        else:
-            yield (*path, name), command
+Words = tuple[str, ...]
 
 
-COMMANDS = dict(leaves(root()))
+def groups(group: Group, path: Words = ()) -> Iterator[tuple[Words, Group]]:
+    """Every group below one, hidden ones included, and the group itself."""
+    yield path, group
+    for name in group.subgroups:
+        yield from groups(group.get_command(None, name), (*path, name))
+
+
+GROUPS = dict(groups(command_tree()))
+COMMANDS = {
+    (*path, name): command for path, group in GROUPS.items() for name, command in group.commands.items()
+}
+NOT_SUPPORTED = [(*path, name) for path, group in GROUPS.items() for name in group.not_supported]
 
 
 def test_the_tree_has_the_fixed_groups() -> None:
@@ -43,6 +46,19 @@ def test_every_command_explains_itself_and_takes_the_global_options(
     assert shown.out.startswith(f"Usage: ngc {' '.join(path)}")
     assert shown.err == ""
     assert COMMANDS[path].help
+
+
+@pytest.mark.parametrize("path", NOT_SUPPORTED, ids=" ".join)
+def test_a_name_of_the_official_client_is_refused(path: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*path, "anything"]) == 2
+    assert f"'ngc {' '.join(path)}' is not supported by this client" in capsys.readouterr().err
+
+
+def test_a_sub_group_says_of_itself_what_its_parent_says() -> None:
+    for path, group in GROUPS.items():
+        for name, subgroup in group.subgroups.items():
+            if not subgroup.hidden:
+                assert str(GROUPS[(*path, name)].help).startswith(subgroup.help)
 
 
 def test_a_bare_group_shows_its_help_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,18 +1,20 @@
-"""What a diagnosis works with: settings that may be broken, servers to check, secrets to hide."""
+"""One run of ``ngc diag``: its collectors, over settings that may be broken, with the secrets to hide.
+
+The command hands in, as ``Clients``, how to get settings and clients; each is made when a collector needs it, because
+making it may fail and that failure is what a diagnosis is to show.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ngc_cli import __version__
-from ngc_cli.cli.runtime import Runtime
 from ngc_cli.diagnostics import account, machine, software
 from ngc_cli.diagnostics.outcome import Check, Skipped
 from ngc_cli.diagnostics.redaction import Redactor, register_surroundings
@@ -21,27 +23,42 @@ from ngc_cli.errors import NgcError
 from ngc_cli.records import User
 
 if TYPE_CHECKING:
-    from ngc_cli.config.profiles import Settings
+    from ngc_cli.api.client import ApiClient
+    from ngc_cli.config.profiles import Flags, Settings
     from ngc_cli.diagnostics.server import Identity, ServerChecks
 
-_TIMEOUT_S = "5"
-_TIMEOUT_MAX_S = 25.0
-_FACT_LIMIT_S = 6.0
-_READ_LIMIT_S = 10.0
+TIMEOUT_S = "5"
+"""Value of --timeout unless one is given: a server that needs longer for a greeting is one of the findings."""
+_TIMEOUT_MAX_S = 25.0  # leaves 5 of the 30 seconds that all of a diagnosis may take
+_FACT_LIMIT_S = 6.0  # a fact of this machine comes at once or hangs (a dead network drive, a locked keyring)
+_READ_LIMIT_S = 10.0  # long enough for the rate of a slow line to show
 _NO_HOME = {"NGC_CLI_HOME": os.devnull}
 
 
-class Examination:
-    """The parts of one run of ``ngc diag``; close it (``with``) to close connections."""
+@dataclass(frozen=True)
+class Clients:
+    """How to get what the collectors work with; each may raise NgcError.
 
-    def __init__(self, run: Runtime, forms: Sequence[Form]) -> None:
+    ``flags`` are the global options without the profile, which count when the configuration is broken. ``ping`` greets the container
+    registry with the key. ``settings_rows`` are the rows of ``ngc config current``.
+    """
+
+    flags: Flags
+    settings: Callable[[], Settings]
+    api: Callable[[], ApiClient]
+    ping: Callable[[], None]
+    settings_rows: Callable[[Settings], list[Mapping[str, str]]]
+
+
+class Examination:
+    """The parts of one run of ``ngc diag``."""
+
+    def __init__(self, clients: Clients, forms: Sequence[Form]) -> None:
         from ngc_cli.config.store import config_path
 
+        self._clients = clients
         self._forms = forms
         self._broken: NgcError | None = None
-        # Answers must come soon here, and a second try would hide what is to be seen.
-        flags = replace(run.flags, timeout=run.flags.timeout or _TIMEOUT_S, retries="0", debug=False)
-        self._run = Runtime(flags)
         self._config_file = config_path(os.environ)
         self._home = Path(os.environ.get("HOME") or Path("~").expanduser())
         self._folder = Path(os.environ.get("PWD", "."))
@@ -50,14 +67,6 @@ class Examination:
         register_surroundings(os.environ, self._config_file)
         self.redactor = Redactor(_homes(self._home, os.environ))
         self.places = {"disk_usage": str(self._home), "current_directory": str(self._folder)}
-
-    def __enter__(self) -> Examination:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._run.close()
 
     def survey(self, *, external_ip: bool, dir_size: bool, read_bytes: int) -> Survey:
         """The collectors that the forms need. Raises UsageError for a bad option."""
@@ -118,10 +127,10 @@ class Examination:
         from ngc_cli.config.profiles import resolve
 
         try:
-            return self._run.settings
+            return self._clients.settings()
         except NgcError as error:
             self._broken = error
-        flags = replace(self._run.flags, profile=None)
+        flags = self._clients.flags
         try:
             return resolve(flags, {**os.environ, **_NO_HOME})
         except NgcError:
@@ -138,11 +147,11 @@ class Examination:
         place = Place(settings.api_url, settings.auth_url, settings.registry_url, settings.org, settings.team)
         prober = Prober(ca_bundle=settings.ca_bundle, timeout_s=min(settings.timeout_s, _TIMEOUT_MAX_S))
         identity = self._identity()
-        models = ArtifactApi(self._run.api, MODEL) if identity is not None else None
+        models = ArtifactApi(self._clients.api(), MODEL) if identity is not None else None
         return ServerChecks(place, prober, identity, models)
 
     def _identity(self) -> Identity | None:
-        """Who is asking. With a broken configuration nobody: its key could be meant for another server."""
+        """The user of the key; None with a broken configuration: its key could be meant for another server."""
         from ngc_cli.api.orgs import OrgApi
         from ngc_cli.diagnostics.server import Identity
         from ngc_cli.services.people import orgs
@@ -150,21 +159,18 @@ class Examination:
         if self._broken is not None:
             return None
         try:
-            api = self._run.api
+            api = self._clients.api()
         except NgcError as error:
             self._broken = error
             return None
-        ping = self._run.images.registry.ping
-        return Identity(api.credentials, partial(orgs.who, OrgApi(api), self._settings.org), ping)
+        whoami = partial(orgs.who, OrgApi(api), self._settings.org)
+        return Identity(api.credentials, whoami, self._clients.ping)
 
     def _configuration(self) -> list[Mapping[str, str]]:
         """The rows of ``ngc config current``."""
-        from ngc_cli.cli.config_views import current_table
-
         if self._broken is not None:
             raise self._broken
-        rows: list[Mapping[str, str]] = current_table(self._settings, lambda text: None).data
-        return rows
+        return self._clients.settings_rows(self._settings)
 
 
 def _skip(option: str) -> None:

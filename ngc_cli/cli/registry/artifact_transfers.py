@@ -1,0 +1,140 @@
+"""``upload-version`` and ``download-version``: what models and model-scripts share (contract/cli-surface.md 5.4, 5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ngc_cli.cli import targets
+from ngc_cli.cli.options import DryRunOpt, LimitOptions
+from ngc_cli.cli.runtime import Runtime
+from ngc_cli.errors import TransferFailed
+
+if TYPE_CHECKING:
+    from ngc_cli.cli.registry.fields import VersionOptions
+    from ngc_cli.services.artifacts.catalog import Kind
+    from ngc_cli.services.transfers import Outcome, Plan
+
+_FAILED_SHOWN = 20  # about a screenful; json has them all
+
+
+@dataclass(frozen=True)
+class UploadOptions(LimitOptions):
+    """What to upload, and how."""
+
+    source: Annotated[Path, typer.Option("--source", help="Folder or file to upload.")] = Path()
+    base_version: Annotated[
+        str, typer.Option("--base-version", help="Take over the files of this version.")
+    ] = ""
+    no_commit: Annotated[bool, typer.Option("--no-commit", help="Leave the version open for more files.")] = (
+        False
+    )
+    strip_top: Annotated[bool, typer.Option("--strip-top", help="Leave out the one folder at the top.")] = (
+        False
+    )
+    dry_run: DryRunOpt = False
+
+
+@dataclass(frozen=True)
+class DownloadOptions(LimitOptions):
+    """What to download, where to, and how."""
+
+    dest: Annotated[Path, typer.Option("--dest", "-d", help="Folder to download into.")] = Path()
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", "--include", help="Only files that match; may be repeated."),
+    ] = None
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="No files that match; may be repeated.")
+    ] = None
+    dest_exact: Annotated[bool, typer.Option("--dest-exact", help="No folder of its own below --dest.")] = (
+        False
+    )
+    no_resume: Annotated[bool, typer.Option("--no-resume", help="Begin again from nothing.")] = False
+    verify_only: Annotated[
+        bool, typer.Option("--verify-only", help="Check files on disk, fetch nothing.")
+    ] = False
+    no_space_check: Annotated[
+        bool, typer.Option("--no-space-check", help="Begin even if the disk seems too small.")
+    ] = False
+    dry_run: DryRunOpt = False
+
+
+def upload_version(
+    ctx: typer.Context, kind: Kind, target: str, version: VersionOptions, options: UploadOptions
+) -> None:
+    """Upload one version, or say what would be uploaded."""
+    from ngc_cli.services.artifacts import upload as uploads
+
+    run = Runtime.of(ctx)
+    ref = targets.artifact(run, target, version=True)
+    request = uploads.Request(
+        kind=kind,
+        ref=ref,
+        source=options.source,
+        version=version.record(ref.version),
+        base_version=options.base_version,
+        commit=not options.no_commit,
+        strip_top=options.strip_top,
+        limits=run.limits(options.threads, options.limit_rate, upload=True),
+        state_folder=run.state_folder(),
+    )
+    if options.dry_run:
+        _show_plan(run, uploads.plan(request))
+        return
+    with run.transfer() as (progress, cancel):
+        outcome = uploads.upload(run.api, request, progress, cancel)
+    _finish(run, outcome)
+
+
+def download_version(ctx: typer.Context, kind: Kind, target: str, options: DownloadOptions) -> None:
+    """Download one version, compare it with what is on disk, or say what would be downloaded."""
+    from ngc_cli.services.artifacts import download as downloads
+
+    run = Runtime.of(ctx)
+    request = downloads.Request(
+        kind=kind,
+        ref=targets.artifact(run, target),
+        dest=options.dest,
+        include=tuple(options.file or ()),
+        exclude=tuple(options.exclude or ()),
+        exact=options.dest_exact,
+        resume=not options.no_resume,
+        check_space=not options.no_space_check,
+        limits=run.limits(options.threads, options.limit_rate),
+    )
+    with run.transfer() as (progress, cancel):
+        if options.dry_run:
+            _show_plan(run, downloads.plan(run.api, request, progress))
+            return
+        transfer = downloads.verify if options.verify_only else downloads.download
+        outcome = transfer(run.api, request, progress, cancel)
+    _finish(run, outcome)
+
+
+def _show_plan(run: Runtime, plan: Plan) -> None:
+    from ngc_cli.cli.registry import artifact_views as views
+
+    run.output.text(views.plan_text(plan))
+    run.output.data(lambda: views.plan_summary(plan))
+
+
+def _finish(run: Runtime, outcome: Outcome) -> None:
+    """Show the summary and raise the error that gives the exit code, if files failed."""
+    from ngc_cli.cli.registry import artifact_views as views
+
+    run.output.show(views.transfer_summary(outcome))
+    if not outcome.failed:
+        return
+    shown = [f"  {name}: {reason}" for name, reason in list(outcome.failed.items())[:_FAILED_SHOWN]]
+    more = len(outcome.failed) - len(shown)
+    run.output.warn("\n".join(["these files failed:", *shown, *([f"  and {more} more"] if more else [])]))
+    if outcome.error is not None:
+        raise outcome.error
+    raise TransferFailed(
+        f"{len(outcome.failed)} of {outcome.files_total} files failed",
+        hint="Run the same command again: finished files are not transferred twice.",
+    )

@@ -1,0 +1,106 @@
+"""What the lists of models, model-scripts and images share: their options, and the search these ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import typer
+
+from ngc_cli.cli.options import ColumnOpt, LimitOpt
+from ngc_cli.cli.registry.fields import POLICIES, RELEASE_TYPES, choice
+from ngc_cli.cli.runtime import Runtime
+from ngc_cli.errors import UsageError
+from ngc_cli.refs import ArtifactRef, ImageRef
+
+_ACCESS_TYPES = ("LISTED", "EXCLUSIVE", "NOT_LISTED")
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Options of ``list``: how it looks, and filters that the search of the server understands."""
+
+    column: ColumnOpt = None
+    limit: LimitOpt = None
+    wide: Annotated[bool, typer.Option("--wide", help="Show more columns.")] = False
+    mine: Annotated[bool, typer.Option("--mine", help="Only what you have created.")] = False
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", metavar="ORG[/TEAM]", help="Only what belongs to this org, or team of it."),
+    ] = None
+    access_type: Annotated[
+        str | None, typer.Option("--access-type", help="LISTED, EXCLUSIVE or NOT_LISTED.")
+    ] = None
+    product_name: Annotated[list[str] | None, typer.Option("--product-name", help="May be repeated.")] = None
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", help=f"{', '.join(POLICIES)}; may be repeated.")
+    ] = None
+    release_type: Annotated[str | None, typer.Option("--release-type", help=", ".join(RELEASE_TYPES))] = None
+    signed: Annotated[bool, typer.Option("--signed", help="Only those with a signed version.")] = False
+
+    def pattern(self, target: str) -> str:
+        """The target to list, below the owner if one is named; raises UsageError when the target names its own."""
+        if self.owner is None:
+            return target
+        parts = self.owner.split("/")
+        if not all(parts) or len(parts) > 2 or not set(self.owner).isdisjoint("*?[:"):
+            raise UsageError(f"--owner takes ORG or ORG/TEAM, not '{self.owner}'")
+        if "/" in target:
+            raise UsageError("--owner excludes a target that names an org", hint="Give one of them.")
+        return f"{self.owner}/{target or '*'}"
+
+
+class Search(NamedTuple):
+    """A search: a pattern of paths (empty: everything visible), the org and team it runs in, and its filters."""
+
+    pattern: str
+    org: str
+    team: str
+    filters: list[tuple[str, str | bool]]
+
+
+def search_for(
+    run: Runtime, ref: ArtifactRef | ImageRef | None, options: ListOptions, signed_field: str
+) -> Search:
+    """The search for this target; without one everything that is visible.
+
+    Without a target, a team named on the line narrows the search to it (guide, 3.3). ``signed_field`` is what the
+    search calls --signed for this noun.
+    """
+    org, team = run.settings.org, run.settings.team
+    filters = _filters(run, options, signed_field)
+    if ref is not None:
+        return Search(ref.path, ref.org or org, ref.team if ref.org else team, filters)
+    return Search(f"{org}/{team}/*" if run.flags.team and org and team else "", org, team, filters)
+
+
+def refuse_filters(ref: ArtifactRef | ImageRef, options: ListOptions) -> None:
+    """Raise UsageError for --mine where versions or tags of one name are listed: it would have no effect."""
+    if options.mine:
+        raise UsageError(f"--mine cannot filter what belongs to {ref.path}", hint="Leave out the target.")
+
+
+def note_if_guest(run: Runtime, found: Sequence[object]) -> None:
+    """Note that an empty list may be empty because there is no key."""
+    if not found and not run.settings.api_key:
+        run.output.note("Nothing is visible to guests. Set an API key with 'ngc config set' to see more.")
+
+
+def _filters(run: Runtime, options: ListOptions, signed_field: str) -> list[tuple[str, str | bool]]:
+    """Search fields and values (contract/models-and-transfers.md 2.6)."""
+    access = choice("--access-type", options.access_type, _ACCESS_TYPES)
+    release = choice("--release-type", options.release_type, tuple(RELEASE_TYPES))
+    policies = [choice("--policy", name, POLICIES) for name in options.policy or ()]
+    pairs: list[tuple[str, str | bool]] = [("accessType", access)] if access else []
+    pairs += [("productNames", name) for name in options.product_name or ()]
+    pairs += [("policy", name.lower()) for name in policies if name]
+    pairs += [("releaseType", f"release_type_{RELEASE_TYPES[release]}")] if release else []
+    pairs += [("createdBy", _own_id(run))] if options.mine else []
+    return [*pairs, (signed_field, True)] if options.signed else pairs
+
+
+def _own_id(run: Runtime) -> str:
+    from ngc_cli.services.people import orgs
+
+    return str(orgs.who(run.people, run.settings.org).id)
