@@ -5,10 +5,10 @@ Source: contract/cli-surface.md sections 11 (G-19) and 14.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from ngc_cli.errors import UsageError
+from ngc_cli.similar import did_you_mean
 
 DEFAULT_ROLE = "REGISTRY_USER"
 
@@ -54,9 +54,8 @@ def canonical_role(text: str, *, in_team: bool) -> str:
         )
     role = _SPELLINGS.get(name, name)
     if role not in ROLES:
-        near = difflib.get_close_matches(name, [*ROLES, *_SPELLINGS], 1)
-        maybe = f"Did you mean '{near[0]}'? " if near else ""
-        raise UsageError(f"there is no role '{text}'", hint=f"{maybe}Use one of: {', '.join(ROLES)}.")
+        hint = f"{did_you_mean(name, [*ROLES, *_SPELLINGS])} Use one of: {', '.join(ROLES)}.".lstrip()
+        raise UsageError(f"there is no role '{text}'", hint=hint)
     return role
 
 

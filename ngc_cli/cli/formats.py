@@ -7,13 +7,13 @@ result. ``OUTPUT_FORMATS`` at the end is the register of formats; a new one is a
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ngc_cli.errors import UsageError
+from ngc_cli.similar import did_you_mean
 
 RULE = "-" * 50
 Record = TypeVar("Record")
@@ -109,8 +109,7 @@ def _choose(
     for item in chosen:
         name, _, header = item.partition("=")
         if name not in by_key:
-            near = difflib.get_close_matches(name, by_key, 1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(by_key)}."
+            hint = did_you_mean(name, by_key) or f"Use one of: {', '.join(by_key)}."
             raise UsageError(f"there is no column '{name}'", hint=hint)
         if name in picked:
             raise UsageError(f"column '{name}' is given twice", hint="Give it once.")

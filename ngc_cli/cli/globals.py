@@ -7,7 +7,6 @@ else: the root command takes its options from there, and the words to look for i
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ import typer
 
 from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import UsageError
+from ngc_cli.similar import did_you_mean
 
 _DASHES = str.maketrans({"\u2013": "-", "\u2014": "--", "\u2212": "-"})
 
@@ -77,10 +77,10 @@ def extract_global_options(argv: Sequence[str], parameters: Sequence[Any]) -> tu
             values[option.name] = value if equals else _next(words, name)
     flags = GlobalFlags(**values)
     if flags.format_type is not None and flags.format_type not in FORMATS:
-        near = difflib.get_close_matches(flags.format_type.lower(), FORMATS, 1, 0.5)
         raise UsageError(
             f"'{flags.format_type}' is not an output format",
-            hint=f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(FORMATS)}.",
+            hint=did_you_mean(flags.format_type, FORMATS, likeness=0.5)
+            or f"Use one of: {', '.join(FORMATS)}.",
         )
     return flags, rest
 

@@ -27,6 +27,7 @@ from ngc_cli.config.values import (
 )
 from ngc_cli.config.variables import CA_VARIABLES, DEPRECATED, FORMATS, PROFILE, SETTINGS
 from ngc_cli.errors import ConfigError, NgcError, UsageError
+from ngc_cli.similar import did_you_mean
 from ngc_cli.urls import origin, parse_service_url
 
 FLAG: Final = "global argument"
@@ -412,12 +413,9 @@ def _key(text: str, source: str, name: str) -> Candidate:
 
 def unknown_profile(name: str, profiles: Iterable[str], named_by: str = "") -> UsageError:
     """The error for a profile that is not there, with one whose name is close."""
-    import difflib
-
-    near = difflib.get_close_matches(name, profiles, 1)
     return UsageError(
         f"there is no profile '{name}'" + (f" ({named_by})" if named_by else ""),
-        hint=f"Did you mean '{near[0]}'?" if near else "'ngc config list' shows what there is.",
+        hint=did_you_mean(name, profiles) or "'ngc config list' shows what there is.",
     )
 
 

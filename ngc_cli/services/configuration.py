@@ -5,7 +5,6 @@ Source: contract/cli-surface.md sections 1.3 and 2, contract/auth-org-team-user.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +25,7 @@ from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret
 from ngc_cli.config.store import DEFAULT_PROFILE, ConfigFile, load, save
 from ngc_cli.errors import ConfigError, LocalFileError, UsageError
 from ngc_cli.records import Org
+from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
     from ngc_cli.api.orgs import OrgApi
@@ -277,9 +277,8 @@ def _display_name(org: Org) -> str:
 
 
 def _not_among(noun: str, text: str, names: list[str]) -> ConfigError:
-    near = difflib.get_close_matches(text, names, 1)
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return ConfigError(
         f"{noun} '{text}' is not one of yours",
-        hint=(f"Did you mean '{near[0]}'? " if near else "") + f"There are: {shown}.",
+        hint=f"{did_you_mean(text, names)} There are: {shown}.".lstrip(),
     )

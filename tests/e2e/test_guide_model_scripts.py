@@ -207,7 +207,7 @@ def test_both_names_know_the_words_of_today(local_ngc: Ngc, group: str) -> None:
     assert "    Training Framework: PyTorch\n" in shown
     assert "    Precision: FP16, FP32\n" in shown
     wrong = local_ngc.run(f"registry {group} create --application classfication nvidia/x", code=2)
-    assert "Did you mean CLASSIFICATION?" in wrong.stderr
+    assert "Did you mean 'CLASSIFICATION'?" in wrong.stderr
     for verb in [
         "list",
         "info",

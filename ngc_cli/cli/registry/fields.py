@@ -15,6 +15,7 @@ import typer
 
 from ngc_cli.cli.groups import OptionAlias
 from ngc_cli.errors import UsageError
+from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact, ArtifactVersion
@@ -196,16 +197,14 @@ def accuracy(text: str) -> float | str:
 
 def choice(option: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
     """The allowed word that the value is in any case; raises UsageError with the nearest one."""
-    import difflib
 
     if value is None:
         return None
     by_lower = {word.lower(): word for word in allowed}
     if value.lower() in by_lower:
         return by_lower[value.lower()]
-    near = difflib.get_close_matches(value.lower(), by_lower, 1, 0.5)
-    hint = f"Did you mean {by_lower[near[0]]}? " if near else ""
-    raise UsageError(f"{option} does not know '{value}'", hint=f"{hint}It takes: {', '.join(allowed)}.")
+    hint = f"{did_you_mean(value, allowed, likeness=0.5)} It takes: {', '.join(allowed)}.".lstrip()
+    raise UsageError(f"{option} does not know '{value}'", hint=hint)
 
 
 def given(options: Any) -> dict[str, Any]:

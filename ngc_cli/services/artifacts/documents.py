@@ -5,7 +5,6 @@ All of them are read and checked before the first request. Source: contract/mode
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ngc_cli.errors import LocalFileError, UsageError
 from ngc_cli.records import KeyValue, MetricsTable
+from ngc_cli.similar import did_you_mean
 
 _TABLES_MAX = 3
 _ATTRIBUTES_MAX = 12
@@ -44,8 +44,7 @@ def _near_names(path: Path) -> str:
         names = [item.name for item in path.parent.iterdir()]
     except OSError:
         return f"There is no folder '{path.parent}' either."
-    near = difflib.get_close_matches(path.name, names, 3, 0.6)
-    return f"Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    return did_you_mean(path.name, names, at_most=3)
 
 
 def read_metrics(paths: Sequence[Path]) -> tuple[MetricsTable, ...]:

@@ -11,6 +11,7 @@ from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import Forbidden, NgcError, NotFound
 from ngc_cli.oci.daemon import Daemon, Login
 from ngc_cli.refs import ImageRef
+from ngc_cli.similar import did_you_mean
 from ngc_cli.transfer.manager import Cancelled
 
 if TYPE_CHECKING:
@@ -118,13 +119,12 @@ def explained(
     repository: Repository,
     ref: ImageRef,
     error: NgcError,
-    near: Callable[..., list[str]],
 ) -> NgcError:
     """The failure to read an image in words, with the next command to type."""
     name = f"{clients.registry.host}/{ref}"
     if isinstance(error, NotFound) and error.status == 404:
-        close = near(ref.tag, _some_tags(repository)) if ref.tag else []
-        hint = f"Did you mean {' or '.join(f'{ref.path}:{tag}' for tag in close)}?" if close else ""
+        tags = _some_tags(repository) if ref.tag else []
+        hint = did_you_mean(ref.tag, tags, at_most=3, prefix=f"{ref.path}:")
         hint = hint or f"'ngc registry image list {ref.path}:*' lists the tags."
         return NotFound.like(error, f"image {name} was not found", hint=hint)
     if error.status == 412:

@@ -6,7 +6,6 @@ fetched here and loaded. Source: contract/cli-surface.md section 4.3, contract/i
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
 from collections.abc import Callable
@@ -191,7 +190,7 @@ class _Pull:
         try:
             return copy.resolve(self.repository, ref.digest or ref.tag, self.platform)
         except NgcError as error:
-            shown = explained(self.clients, self.repository, ref, error, difflib.get_close_matches)
+            shown = explained(self.clients, self.repository, ref, error)
             if shown is error:
                 raise
             raise shown from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ngc_cli.errors import Forbidden, NgcError, NotFound, UsageError
 from ngc_cli.records import Org, Team, User
+from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
     from ngc_cli.api.orgs import Caller, OrgApi, Page
@@ -149,10 +149,9 @@ def _missing_team(api: OrgApi, org: str, name: str, error: NgcError) -> NotFound
         return NotFound(
             error.message, status=error.status, request_id=error.request_id, request=error.request
         )
-    near = difflib.get_close_matches(name.lower(), names, 1, 0.7)
     return NotFound(
         f"there is no team '{name}' in org '{org}'",
-        hint=f"Did you mean '{near[0]}'?" if near else "'ngc team list' shows the teams.",
+        hint=did_you_mean(name, names, likeness=0.7) or "'ngc team list' shows the teams.",
         status=error.status,
         request_id=error.request_id,
         request=error.request,

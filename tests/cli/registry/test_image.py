@@ -237,7 +237,7 @@ def test_misspelt_tags_and_missing_images_are_told_with_what_to_type(
     pushed(tags=("24.01-py3", "24.02-py3"))
     done = ngc(f"registry image pull {org}/net:24.1-py3")
     assert done.code == 12
-    assert f"Did you mean {org}/net:24.01-py3" in done.err
+    assert f"Did you mean '{org}/net:24.01-py3'" in done.err
     done = ngc(f"registry image pull {org}/missing")
     assert done.code == 12
     assert "missing" in done.err
