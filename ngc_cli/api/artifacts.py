@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ngc_cli.api.client import SLOW_CALL_S, ApiClient, org_segments, path_of
+from ngc_cli.api.client import SLOW_CALL_S, ApiClient, org_segments, path_of, scope_of
+from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.api.search import search
 from ngc_cli.api.wire import (
-    Names,
     artifact,
     artifact_version,
     base64_digest,
@@ -22,8 +22,7 @@ from ngc_cli.api.wire import (
     found_artifact,
     hex_digest,
 )
-from ngc_cli.errors import NotAuthenticated, NotFound, ServerError
-from ngc_cli.http.auth import Scope
+from ngc_cli.errors import NotFound, ServerError
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef
 
@@ -54,80 +53,94 @@ class PartUpload:
 class ArtifactApi:
     """The endpoints of one kind of artifact."""
 
-    def __init__(self, client: ApiClient, names: Names) -> None:
+    def __init__(self, client: ApiClient, kind: ArtifactKind) -> None:
         self._client = client
-        self._names = names
+        self._kind = kind
 
     # artifacts
 
     def get(self, ref: ArtifactRef) -> Artifact:
         """The artifact itself; raises NotFound."""
         answer = self._client.call(
-            "GET", self._path(ref), params={"resolve-labels": "false"}, scope=self._scope(ref)
+            "GET",
+            self._client.path(self._kind.segment, ref),
+            params={"resolve-labels": "false"},
+            scope=scope_of(ref),
         )
-        return artifact(answer.get(self._names.one))
+        return artifact(answer.get(self._kind.member))
 
     def create(self, ref: ArtifactRef, record: Artifact) -> Artifact:
         """Create an artifact; raises AlreadyExists."""
-        self._require_key("create")
-        path = path_of(*self._org_path(ref), self._names.segment)
+        self._client.require_key(f"create a {self._kind.noun}")
+        path = path_of(*org_segments(ref.org, ref.team), self._kind.segment)
         body = encode_artifact(record, create=True)
-        answer = self._client.call("POST", path, body=body, scope=self._scope(ref), timeout_s=SLOW_CALL_S)
-        return artifact(answer.get(self._names.one))
+        answer = self._client.call("POST", path, body=body, scope=scope_of(ref), timeout_s=SLOW_CALL_S)
+        return artifact(answer.get(self._kind.member))
 
     def update(self, ref: ArtifactRef, record: Artifact) -> Artifact:
         """Change the given members of an artifact; ``labels`` is the whole new list."""
-        self._require_key("update")
+        self._client.require_key(f"update a {self._kind.noun}")
         body = encode_artifact(record, create=False)
-        answer = self._client.call("PATCH", self._path(ref), body=body, scope=self._scope(ref), retry=True)
-        return artifact(answer.get(self._names.one))
+        answer = self._client.call(
+            "PATCH", self._client.path(self._kind.segment, ref), body=body, scope=scope_of(ref), retry=True
+        )
+        return artifact(answer.get(self._kind.member))
 
     def remove(self, ref: ArtifactRef) -> None:
         """Remove an artifact with all versions, or the one version named."""
-        self._require_key("remove")
-        path = self._path(ref, "versions", ref.version) if ref.version else self._path(ref)
-        self._client.call("DELETE", path, scope=self._scope(ref), timeout_s=SLOW_CALL_S)
+        self._client.require_key(f"remove a {self._kind.noun}")
+        path = (
+            self._client.path(self._kind.segment, ref, "versions", ref.version)
+            if ref.version
+            else self._client.path(self._kind.segment, ref)
+        )
+        self._client.call("DELETE", path, scope=scope_of(ref), timeout_s=SLOW_CALL_S)
 
     def search(
         self, pattern: str, org: str, team: str, filters: Sequence[tuple[str, str | bool]] = ()
     ) -> Iterator[Artifact]:
         """Artifacts whose ``org/[team/]name`` matches the pattern; pages are fetched when they are asked for."""
-        for hit in search(self._client, self._names.search_type, pattern, org, team, filters):
-            yield found_artifact(hit, self._names)
+        for hit in search(self._client, self._kind.search_type, pattern, org, team, filters):
+            yield found_artifact(hit, self._kind)
 
     # versions
 
     def versions(self, ref: ArtifactRef) -> Iterator[ArtifactVersion]:
         """All versions, the highest first."""
-        path = self._path(ref, "versions")
-        for page in self._client.pages(path, params={"sort-order": "SEMVER_DESC"}, scope=self._scope(ref)):
-            for item in page.get(self._names.versions) or []:
+        path = self._client.path(self._kind.segment, ref, "versions")
+        for page in self._client.pages(path, params={"sort-order": "SEMVER_DESC"}, scope=scope_of(ref)):
+            for item in page.get(self._kind.versions_member) or []:
                 yield artifact_version(item)
 
     def version(self, ref: ArtifactRef) -> ArtifactVersion:
         """One version; raises NotFound."""
-        answer = self._client.call("GET", self._path(ref, "versions", ref.version), scope=self._scope(ref))
-        return artifact_version(answer.get(self._names.version))
+        answer = self._client.call(
+            "GET", self._client.path(self._kind.segment, ref, "versions", ref.version), scope=scope_of(ref)
+        )
+        return artifact_version(answer.get(self._kind.version_member))
 
     def create_version(self, ref: ArtifactRef, record: ArtifactVersion) -> ArtifactVersion:
         """Create an empty version that waits for its files; raises AlreadyExists."""
-        self._require_key("upload")
+        self._client.require_key(f"upload a {self._kind.noun}")
         answer = self._client.call(
-            "POST", self._path(ref, "versions"), body=encode(record), scope=self._scope(ref)
+            "POST",
+            self._client.path(self._kind.segment, ref, "versions"),
+            body=encode(record),
+            scope=scope_of(ref),
         )
-        return artifact_version(answer.get(self._names.version))
+        return artifact_version(answer.get(self._kind.version_member))
 
     def update_version(
         self, ref: ArtifactRef, record: ArtifactVersion, *, set_latest: bool = False
     ) -> ArtifactVersion:
         """Change the given members of a version."""
-        self._require_key("update")
+        self._client.require_key(f"update a {self._kind.noun}")
         self._client.call(
             "PATCH",
-            self._path(ref, "versions", ref.version),
+            self._client.path(self._kind.segment, ref, "versions", ref.version),
             params={"set-latest": "true"} if set_latest else None,
             body=encode(record, drop=("versionId",)),
-            scope=self._scope(ref),
+            scope=scope_of(ref),
             retry=True,
         )
         return self.version(ref)
@@ -137,9 +150,9 @@ class ArtifactApi:
     def files(self, ref: ArtifactRef) -> Iterator[FileEntry]:
         """Every file of a version."""
         for page in self._client.pages(
-            self._path(ref, "versions", ref.version, "files"), scope=self._scope(ref)
+            self._client.path(self._kind.segment, ref, "versions", ref.version, "files"), scope=scope_of(ref)
         ):
-            for item in page.get(self._names.files) or []:
+            for item in page.get(self._kind.files_member) or []:
                 yield file_entry(item)
 
     def file_urls(self, ref: ArtifactRef) -> Iterator[FileUrl]:
@@ -176,10 +189,10 @@ class ArtifactApi:
             batch = [{"sha256": base64_digest(item)} for item in wanted[start : start + _HASHES_PER_CALL]]
             answer = self._client.call(
                 "POST",
-                self._path(ref, "files"),
+                self._client.path(self._kind.segment, ref, "files"),
                 params={"page-size": _HASHES_PER_CALL},
                 body={"files": batch},
-                scope=self._scope(ref),
+                scope=scope_of(ref),
                 retry=True,
             )
             known |= {
@@ -213,7 +226,7 @@ class ArtifactApi:
         if upload_id:
             body |= {"uploadID": upload_id, "partNumberList": list(part_numbers)}
         answer = self._client.call(
-            "POST", self._files_path(ref, "multipart"), body=body, scope=self._scope(ref), retry=True
+            "POST", self._files_path(ref, "multipart"), body=body, scope=scope_of(ref), retry=True
         )
         urls = answer.get("urls")
         given_id = str(answer.get("uploadID") or "")
@@ -241,7 +254,7 @@ class ArtifactApi:
             "PUT",
             self._files_path(ref, "multipart"),
             body=body,
-            scope=self._scope(ref),
+            scope=scope_of(ref),
             expect=(400,),
             timeout_s=SLOW_CALL_S,
         )
@@ -258,7 +271,7 @@ class ArtifactApi:
     ) -> None:
         body = {
             "name": ref.name,
-            "artifactType": self._names.segment,
+            "artifactType": self._kind.segment,
             "version": ref.version,
             "baseVersion": base_version,
             "files": [
@@ -281,42 +294,20 @@ class ArtifactApi:
         return {
             "name": ref.name,
             "version": ref.version,
-            "artifactType": self._names.segment,
+            "artifactType": self._kind.segment,
             "filePath": path,
             "sha256": base64_digest(sha256),
         }
 
-    def _require_key(self, verb: str) -> None:
-        if self._client.credentials.is_guest:
-            raise NotAuthenticated(
-                f"to {verb} a {self._names.one} needs an API key, and none is set",
-                hint="Set one with 'ngc config set', or in NGC_CLI_API_KEY.",
-            )
-
-    @staticmethod
-    def _scope(ref: ArtifactRef) -> Scope:
-        return Scope(ref.org, ref.team)
-
-    @staticmethod
-    def _org_path(ref: ArtifactRef) -> tuple[str, ...]:
-        return org_segments(ref.org, ref.team)
-
-    def _path(self, ref: ArtifactRef, *rest: str) -> str:
-        """Path of an artifact or of what lies below it; guests use the public form (contract 1.5)."""
-        if self._client.credentials.is_guest:
-            names = [part for part in (ref.org, ref.team, ref.name) if part]
-            return path_of("v2", self._names.segment, *names, *rest)
-        return path_of(*self._org_path(ref), self._names.segment, ref.name, *rest)
-
     def _urls_path(self, ref: ArtifactRef) -> str:
         """Path of the link list: no ``versions`` segment, and for guests with ``org`` and ``team`` words."""
-        org = self._org_path(ref)
+        org = org_segments(ref.org, ref.team)
         if self._client.credentials.is_guest:
-            return path_of("v2", self._names.segment, *org[1:], ref.name, ref.version, "files")
-        return path_of(*org, self._names.segment, ref.name, ref.version, "files")
+            return path_of("v2", self._kind.segment, *org[1:], ref.name, ref.version, "files")
+        return path_of(*org, self._kind.segment, ref.name, ref.version, "files")
 
     def _files_path(self, ref: ArtifactRef, verb: str) -> str:
-        return path_of(*self._org_path(ref), "files", verb)
+        return path_of(*org_segments(ref.org, ref.team), "files", verb)
 
 
 def _part_count(size_bytes: int, part_size_bytes: int) -> int:

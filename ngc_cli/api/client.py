@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
 import urllib3
 
-from ngc_cli.errors import ServerError
+from ngc_cli.errors import NotAuthenticated, ServerError
 from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
 from ngc_cli.http.session import Http
 from ngc_cli.http.status import error_from_transport
@@ -33,6 +33,22 @@ def org_segments(org: str, team: str) -> tuple[str, ...]:
     return ("v2", "org", org, "team", team) if team else ("v2", "org", org)
 
 
+class Target(Protocol):
+    """What stands at ``org/[team/]name``: an artifact or an image repository."""
+
+    @property
+    def org(self) -> str: ...  # noqa: D102
+    @property
+    def team(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+def scope_of(target: Target) -> Scope:
+    """The org and team that a token for requests about the target has to be for."""
+    return Scope(target.org, target.team)
+
+
 class ApiClient:
     """Sends JSON to one API and returns its JSON objects, as the given identity."""
 
@@ -41,6 +57,21 @@ class ApiClient:
         self.credentials = credentials
         self.base_url = credentials.api_url.rstrip("/")
         self.search_url = credentials.search_url.rstrip("/")
+
+    def require_key(self, action: str) -> None:
+        """Refuse what no guest may do before anything is sent; ``action`` reads as in "to create a model"."""
+        if self.credentials.is_guest:
+            raise NotAuthenticated(
+                f"to {action} needs an API key, and none is set",
+                hint="Set one with 'ngc config set', or in NGC_CLI_API_KEY.",
+            )
+
+    def path(self, segment: str, target: Target, *rest: str) -> str:
+        """Path of an artifact or repository, or of what lies below it; guests use the public form."""
+        if self.credentials.is_guest:
+            names = [part for part in (target.org, target.team, target.name) if part]
+            return path_of("v2", segment, *names, *rest)
+        return path_of(*org_segments(target.org, target.team), segment, target.name, *rest)
 
     def call(
         self,

@@ -14,29 +14,13 @@ import functools
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ngc_cli.api.kinds import MODEL_SCRIPT, ArtifactKind
 from ngc_cli.errors import ServerError
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, ImageRepository, as_json, json_name
 
 Record = TypeVar("Record")
-
-
-@dataclass(frozen=True)
-class Names:
-    """How one kind of artifact is called on the wire (contract section 7, item 2: five names, one thing)."""
-
-    segment: str
-    one: str
-    version: str
-    versions: str
-    files: str
-    search_type: str
-
-
-MODEL = Names("models", "model", "modelVersion", "modelVersions", "modelFiles", "MODEL")
-MODEL_SCRIPT = Names("resources", "recipe", "recipeVersion", "recipeVersions", "recipeFiles", "RECIPE")
 
 
 def decode(cls: type[Record], value: Any) -> Record:
@@ -96,7 +80,7 @@ def hit_path(hit: Mapping[str, Any]) -> str:
     return "/".join(str(part) for name in ("orgName", "teamName", "name") if (part := hit.get(name)))
 
 
-def found_artifact(hit: Mapping[str, Any], names: Names) -> Artifact:
+def found_artifact(hit: Mapping[str, Any], kind: ArtifactKind) -> Artifact:
     """The artifact of a search hit."""
     attributes = _attributes(hit)
     value = {
@@ -107,7 +91,7 @@ def found_artifact(hit: Mapping[str, Any], names: Names) -> Artifact:
         "canGuestDownload": hit.get("guestAccess"),
         "modelFormat": attributes.get("format"),
     }
-    if names is MODEL_SCRIPT:
+    if kind is MODEL_SCRIPT:
         value["trainingFramework"] = value.pop("framework", None)
     return decode(Artifact, value)
 

@@ -139,7 +139,7 @@ class Examination:
     @cached_property
     def _checks(self) -> ServerChecks:
         from ngc_cli.api.artifacts import ArtifactApi
-        from ngc_cli.api.wire import MODEL
+        from ngc_cli.api.kinds import MODEL
         from ngc_cli.diagnostics.probe import Prober
         from ngc_cli.diagnostics.server import Place, ServerChecks
 

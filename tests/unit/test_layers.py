@@ -27,9 +27,10 @@ LEAVES = frozenset(
         "urls",
     }
 )
-LEAVES_WITH_ERRORS = frozenset({"refs", "records", "units", "roles"})
+LEAVES_WITH_ERRORS = frozenset({"refs", "records", "units"})
 MAY_IMPORT = {
     **{leaf: {"errors"} if leaf in LEAVES_WITH_ERRORS else set() for leaf in LEAVES},
+    "roles": {"errors", "similar"},
     "http": LEAVES,
     "config": LEAVES,
     "transfer": LEAVES,

@@ -1,6 +1,6 @@
 """``list``, ``info``, ``create``, ``update`` and ``remove``: what models and model-scripts share.
 
-``model.py`` and ``model_script.py`` declare the commands; each calls the function of its name here with its ``Kind``.
+``model.py`` and ``model_script.py`` declare the commands; each calls the function of its name here with its ``ArtifactKind``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli import targets
 from ngc_cli.cli.registry.fields import (
     ArtifactOptions,
@@ -25,9 +26,9 @@ from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from ngc_cli.api.kinds import ArtifactKind
     from ngc_cli.records import Artifact
     from ngc_cli.refs import ArtifactRef
-    from ngc_cli.services.artifacts.catalog import Kind
 
 # What the official client wants of every new model; here only --strict does (guide, G-17).
 _STRICT = ("application", "framework", "model_format", "precision", "short_description")
@@ -50,7 +51,7 @@ class CreateOptions:
     strict: Annotated[bool, typer.Option("--strict", help="Insist on all descriptions.")] = False
 
 
-def list_(ctx: typer.Context, kind: Kind, target: str, options: ListOptions) -> None:
+def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOptions) -> None:
     """List what matches, or the versions of one artifact."""
     from ngc_cli.cli.registry import artifact_views as views
     from ngc_cli.services.artifacts import catalog as artifacts
@@ -59,7 +60,7 @@ def list_(ctx: typer.Context, kind: Kind, target: str, options: ListOptions) -> 
     pattern = options.pattern(target)
     ref = targets.artifact(run, pattern, pattern=True) if pattern else None
     if ref is None or artifacts.is_pattern_of_artifacts(ref):
-        search = search_for(run, ref, options, "signedModels" if kind.is_model else "signedResources")
+        search = search_for(run, ref, options, kind.signed_filter)
         found = artifacts.list_artifacts(
             run.api, kind, *search[:3], filters=search.filters, limit=options.limit
         )
@@ -71,7 +72,7 @@ def list_(ctx: typer.Context, kind: Kind, target: str, options: ListOptions) -> 
         run.output.show(views.version_table(versions, options.column or (), wide=options.wide))
 
 
-def info(ctx: typer.Context, kind: Kind, target: str, *, files: bool, metrics: bool) -> None:
+def info(ctx: typer.Context, kind: ArtifactKind, target: str, *, files: bool, metrics: bool) -> None:
     """Show one artifact, or one version of it."""
     from ngc_cli.cli.registry import artifact_views as views
     from ngc_cli.services.artifacts import catalog as artifacts
@@ -90,7 +91,7 @@ def info(ctx: typer.Context, kind: Kind, target: str, *, files: bool, metrics: b
 
 
 def create(
-    ctx: typer.Context, kind: Kind, target: str, description: ArtifactOptions, options: CreateOptions
+    ctx: typer.Context, kind: ArtifactKind, target: str, description: ArtifactOptions, options: CreateOptions
 ) -> None:
     """Create an artifact, without versions yet."""
     from ngc_cli.cli.registry import artifact_views as views
@@ -102,7 +103,7 @@ def create(
     if options.source is not None:
         source = targets.artifact(run, options.source, version=False)
         record = artifacts.fill_from(record, artifacts.info(run.api, kind, source)[1])
-    _check_unspecified(run, type(description), record, strict=options.strict or not kind.is_model)
+    _check_unspecified(run, type(description), record, strict=options.strict or kind is MODEL_SCRIPT)
     item = artifacts.create(run.api, kind, ref, record)
     noun = _noun(ctx, kind, kind)
     run.output.show(
@@ -112,7 +113,7 @@ def create(
 
 def update(
     ctx: typer.Context,
-    kind: Kind,
+    kind: ArtifactKind,
     target: str,
     description: ArtifactOptions,
     labels: LabelOptions,
@@ -145,7 +146,7 @@ def update(
     )
 
 
-def remove(ctx: typer.Context, kind: Kind, target: str, *, dry_run: bool) -> None:
+def remove(ctx: typer.Context, kind: ArtifactKind, target: str, *, dry_run: bool) -> None:
     """Remove one version, or an artifact with all its versions."""
     from ngc_cli.services.artifacts import catalog as artifacts
 
@@ -161,7 +162,7 @@ def remove(ctx: typer.Context, kind: Kind, target: str, *, dry_run: bool) -> Non
     run.output.done(f"Successfully removed {noun} '{ref}'.", removed=[{"kind": noun, "target": str(ref)}])
 
 
-def _removable_kind(run: Runtime, kind: Kind, ref: ArtifactRef) -> Kind:
+def _removable_kind(run: Runtime, kind: ArtifactKind, ref: ArtifactRef) -> ArtifactKind:
     """The kind that the target really is; raises NotFound for the other one where nobody can be asked."""
     from ngc_cli.services.artifacts import catalog as artifacts
 
@@ -171,7 +172,7 @@ def _removable_kind(run: Runtime, kind: Kind, ref: ArtifactRef) -> Kind:
     return actual
 
 
-def _noun(ctx: typer.Context, kind: Kind, found: Kind) -> str:
+def _noun(ctx: typer.Context, kind: ArtifactKind, found: ArtifactKind) -> str:
     """The name of the group that was typed: model, model-script or resource."""
     typed = ctx.parent.info_name if ctx.parent is not None else None
     return str(typed) if typed and found is kind else found.noun

@@ -14,8 +14,8 @@ from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import TransferFailed
 
 if TYPE_CHECKING:
+    from ngc_cli.api.kinds import ArtifactKind
     from ngc_cli.cli.registry.fields import VersionOptions
-    from ngc_cli.services.artifacts.catalog import Kind
     from ngc_cli.services.transfers import Outcome, Plan
 
 _FAILED_SHOWN = 20  # about a screenful; json has them all
@@ -64,7 +64,7 @@ class DownloadOptions(LimitOptions):
 
 
 def upload_version(
-    ctx: typer.Context, kind: Kind, target: str, version: VersionOptions, options: UploadOptions
+    ctx: typer.Context, kind: ArtifactKind, target: str, version: VersionOptions, options: UploadOptions
 ) -> None:
     """Upload one version, or say what would be uploaded."""
     from ngc_cli.services.artifacts import upload as uploads
@@ -90,7 +90,7 @@ def upload_version(
     _finish(run, outcome)
 
 
-def download_version(ctx: typer.Context, kind: Kind, target: str, options: DownloadOptions) -> None:
+def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, options: DownloadOptions) -> None:
     """Download one version, compare it with what is on disk, or say what would be downloaded."""
     from ngc_cli.services.artifacts import download as downloads
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from ngc_cli.api.kinds import MODEL, ArtifactKind
 from ngc_cli.cli.formats import Block, Column, Field, Summary, Table, table
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, as_json
-from ngc_cli.services.artifacts.catalog import MODEL, Kind, artifact_path
+from ngc_cli.services.artifacts.catalog import artifact_path
 from ngc_cli.units import format_day, format_duration, format_moment, format_size
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def version_table(items: Sequence[ArtifactVersion], chosen: Sequence[str], *, wi
     return table(items, VERSION_COLUMNS, default, "version", chosen)
 
 
-def artifact_block(kind: Kind, noun: str, item: Artifact) -> Block:
+def artifact_block(kind: ArtifactKind, noun: str, item: Artifact) -> Block:
     """The block of one model or model-script; ``noun`` is the name of the command group that was typed."""
     model = kind is MODEL
     dataset = item.public_dataset_used
@@ -149,7 +150,7 @@ def _artifact_json(item: Artifact, precision: str | None) -> dict[str, Any]:
 
 
 def version_block(
-    kind: Kind,
+    kind: ArtifactKind,
     noun: str,
     item: ArtifactVersion,
     files: Sequence[FileEntry] | None = None,

@@ -19,7 +19,7 @@ from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact, ArtifactVersion
-    from ngc_cli.services.artifacts.catalog import LabelEdit
+    from ngc_cli.services.listing import LabelEdit
 
 OVERVIEW_ALIASES = {name: OptionAlias("--overview-filename") for name in ("--overview-file", "--overview")}
 # Markdown files and the member that their text becomes, where it is not the name of the option.
@@ -135,7 +135,7 @@ class LabelOptions:
 
     def edit(self, options: DescriptionOptions) -> LabelEdit:
         """What to add and remove; raises UsageError when ``options`` replace all labels."""
-        from ngc_cli.services.artifacts.catalog import LabelEdit
+        from ngc_cli.services.listing import LabelEdit
 
         if given(self) and (options.label or options.label_set):
             raise UsageError("--label replaces all labels and excludes --add-label and --remove-label")

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from ngc_cli.api.kinds import MODEL
 from ngc_cli.cli.groups import Command, Group, OptionAlias
 from ngc_cli.cli.options import FilterArg, TargetArg, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
@@ -29,7 +30,6 @@ from ngc_cli.cli.registry.fields import (
     text_option,
 )
 from ngc_cli.cli.registry.listing import ListOptions
-from ngc_cli.services.artifacts.catalog import MODEL
 
 _NO_KEYS = "keys for encryption belong to NVIDIA's service"
 

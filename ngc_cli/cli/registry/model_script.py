@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli.groups import Command, Group, OptionAlias
 from ngc_cli.cli.options import FilterArg, TargetArg, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
@@ -31,7 +32,6 @@ from ngc_cli.cli.registry.fields import (
     file_option,
 )
 from ngc_cli.cli.registry.listing import ListOptions
-from ngc_cli.services.artifacts.catalog import MODEL_SCRIPT
 
 if TYPE_CHECKING:
     from ngc_cli.records import Artifact

@@ -1,7 +1,6 @@
 """Models and model-scripts: list, look at, create, change and remove.
 
-Imported by the command modules at their top, so records are imported for type checking only.
-Both kinds are one implementation; ``Kind`` holds every difference that a use case needs to know.
+Both kinds are one implementation; ``ArtifactKind`` holds every difference that a use case needs to know.
 Source: contract/cli-surface.md sections 5 and 6, contract/models-and-transfers.md sections 2 to 4.
 """
 
@@ -12,58 +11,33 @@ import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from ngc_cli.api.artifacts import ArtifactApi
+from ngc_cli.api.client import ApiClient
+from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.errors import NotFound
+from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef, has_wildcard
-
-if TYPE_CHECKING:
-    from ngc_cli.api.artifacts import ArtifactApi
-    from ngc_cli.api.client import ApiClient
-    from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
+from ngc_cli.services import listing
+from ngc_cli.services.listing import LabelEdit, full_pattern, matching
 
 Found = TypeVar("Found")
 KIND_WORDS = frozenset({"model", "models", "model-script", "model-scripts", "resource", "resources"})
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of artifact: its noun, its command group, and whether its wire names are those of models."""
-
-    noun: str
-    group: str
-    is_model: bool
-
-    def api(self, client: ApiClient) -> ArtifactApi:
-        """The endpoints of this kind."""
-        from ngc_cli.api.artifacts import ArtifactApi
-        from ngc_cli.api.wire import MODEL as MODEL_NAMES
-        from ngc_cli.api.wire import MODEL_SCRIPT as MODEL_SCRIPT_NAMES
-
-        return ArtifactApi(client, MODEL_NAMES if self.is_model else MODEL_SCRIPT_NAMES)
-
-    @property
-    def other(self) -> Kind:
-        """The other kind, for the two commands of the guide that name the wrong one."""
-        return MODEL_SCRIPT if self.is_model else MODEL
-
-
-MODEL = Kind("model", "model", True)
-MODEL_SCRIPT = Kind("model-script", "model-script", False)
-
-
-@dataclass(frozen=True)
 class Located:
     """Where a target was really found: its kind, its path, and what to tell the user about it."""
 
-    kind: Kind
+    kind: ArtifactKind
     ref: ArtifactRef
     note: str = ""
 
 
 def list_artifacts(
     client: ApiClient,
-    kind: Kind,
+    kind: ArtifactKind,
     pattern: str,
     org: str,
     team: str,
@@ -75,14 +49,9 @@ def list_artifacts(
 
     ``filters`` are pairs of search field and value (contract 2.6).
     """
-    api = kind.api(client)
     wanted = full_pattern(pattern, org, team)
-    found = (
-        item for item in api.search(wanted, org, team, filters) if matches_path(artifact_path(item), wanted)
-    )
-    if limit is not None:
-        return list(islice(found, limit))
-    return sorted(found, key=artifact_path)
+    found = ArtifactApi(client, kind).search(wanted, org, team, filters)
+    return matching(found, artifact_path, wanted, limit)
 
 
 def artifact_path(item: Artifact) -> str:
@@ -90,30 +59,18 @@ def artifact_path(item: Artifact) -> str:
     return "/".join(part for part in (item.org_name, item.team_name, item.name) if part)
 
 
-def full_pattern(pattern: str, org: str, team: str) -> str:
-    """A pattern of paths; one of names alone means names in this org, or team of it."""
-    if not pattern or "/" in pattern or not org:
-        return pattern
-    return "/".join(part for part in (org, team, pattern) if part)
-
-
-def matches_path(path: str, pattern: str) -> bool:
-    """Whether a search hit is what was asked for: a server's search may be more generous than the pattern."""
-    return not pattern or fnmatch.fnmatchcase(path, pattern)
-
-
 def list_versions(
-    client: ApiClient, kind: Kind, ref: ArtifactRef, *, limit: int | None = None
+    client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, *, limit: int | None = None
 ) -> list[ArtifactVersion]:
     """Versions of one artifact, the highest first, those that match when ``ref.version`` is a pattern."""
-    found: Iterator[ArtifactVersion] = kind.api(client).versions(ref)
+    found: Iterator[ArtifactVersion] = ArtifactApi(client, kind).versions(ref)
     if ref.version:
         found = (item for item in found if fnmatch.fnmatchcase(item.version_id, ref.version))
     return list(islice(found, limit))
 
 
 def read(
-    client: ApiClient, kind: Kind, ref: ArtifactRef, get: Callable[[ArtifactApi, ArtifactRef], Found]
+    client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, get: Callable[[ArtifactApi, ArtifactRef], Found]
 ) -> tuple[Located, Found]:
     """Read a target, also where the guide's own lines point beside it; one request when they do not.
 
@@ -131,32 +88,32 @@ def read(
     first_error: NotFound | None = None
     for item in tries:
         try:
-            return item, get(item.kind.api(client), item.ref)
+            return item, get(ArtifactApi(client, item.kind), item.ref)
         except NotFound as error:
             first_error = first_error or error
     assert first_error is not None
     raise not_found(kind, ref, first_error) from first_error
 
 
-def info(client: ApiClient, kind: Kind, ref: ArtifactRef) -> tuple[Located, Artifact]:
+def info(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> tuple[Located, Artifact]:
     """One artifact."""
     return read(client, kind, ref, lambda api, target: api.get(target))
 
 
-def version_info(client: ApiClient, kind: Kind, ref: ArtifactRef) -> tuple[Located, ArtifactVersion]:
+def version_info(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> tuple[Located, ArtifactVersion]:
     """One version."""
     return read(client, kind, ref, lambda api, target: api.version(target))
 
 
-def version_files(client: ApiClient, kind: Kind, ref: ArtifactRef) -> list[FileEntry]:
+def version_files(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> list[FileEntry]:
     """The files of one version, sorted by path."""
-    return sorted(kind.api(client).files(ref), key=lambda entry: entry.path)
+    return sorted(ArtifactApi(client, kind).files(ref), key=lambda entry: entry.path)
 
 
-def create(client: ApiClient, kind: Kind, ref: ArtifactRef, record: Artifact) -> Artifact:
+def create(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, record: Artifact) -> Artifact:
     """Create an artifact and return it as the server has it."""
     ref.require_creatable_name()
-    return kind.api(client).create(ref, dataclasses.replace(record, name=ref.name))
+    return ArtifactApi(client, kind).create(ref, dataclasses.replace(record, name=ref.name))
 
 
 def fill_from(record: Artifact, source: Artifact) -> Artifact:
@@ -189,21 +146,13 @@ def fill_from(record: Artifact, source: Artifact) -> Artifact:
     return dataclasses.replace(record, **copied)
 
 
-@dataclass(frozen=True)
-class LabelEdit:
-    """Labels to add to and to remove from those an artifact has."""
-
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-
-
-def update(client: ApiClient, kind: Kind, ref: ArtifactRef, record: Artifact, labels: LabelEdit) -> Artifact:
+def update(
+    client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, record: Artifact, labels: LabelEdit
+) -> Artifact:
     """Change an artifact. Without new labels the present ones are sent again, edited: the wire wants them all."""
-    api = kind.api(client)
+    api = ArtifactApi(client, kind)
     if record.labels is None:
-        present = _get(api, kind, ref).labels or ()
-        kept = [label for label in present if label not in labels.remove]
-        record = dataclasses.replace(record, labels=(*kept, *(x for x in labels.add if x not in kept)))
+        record = dataclasses.replace(record, labels=labels.applied_to(_get(api, kind, ref).labels))
     try:
         api.update(ref, record)
     except NotFound as error:
@@ -211,7 +160,7 @@ def update(client: ApiClient, kind: Kind, ref: ArtifactRef, record: Artifact, la
     return _get(api, kind, ref)
 
 
-def _get(api: ArtifactApi, kind: Kind, ref: ArtifactRef) -> Artifact:
+def _get(api: ArtifactApi, kind: ArtifactKind, ref: ArtifactRef) -> Artifact:
     try:
         return api.get(ref)
     except NotFound as error:
@@ -219,20 +168,25 @@ def _get(api: ArtifactApi, kind: Kind, ref: ArtifactRef) -> Artifact:
 
 
 def update_version(
-    client: ApiClient, kind: Kind, ref: ArtifactRef, record: ArtifactVersion, *, set_latest: bool = False
+    client: ApiClient,
+    kind: ArtifactKind,
+    ref: ArtifactRef,
+    record: ArtifactVersion,
+    *,
+    set_latest: bool = False,
 ) -> ArtifactVersion:
     """Change one version and return it as the server has it."""
     try:
-        return kind.api(client).update_version(ref, record, set_latest=set_latest)
+        return ArtifactApi(client, kind).update_version(ref, record, set_latest=set_latest)
     except NotFound as error:
         raise not_found(kind, ref, error) from error
 
 
-def kind_of(client: ApiClient, kind: Kind, ref: ArtifactRef) -> Kind:
+def kind_of(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> ArtifactKind:
     """The kind that a target to be removed really is; raises NotFound when it is neither."""
     first_error: NotFound | None = None
     for candidate in (kind, kind.other):
-        api = candidate.api(client)
+        api = ArtifactApi(client, candidate)
         try:
             if ref.version:
                 api.version(ref)
@@ -246,27 +200,23 @@ def kind_of(client: ApiClient, kind: Kind, ref: ArtifactRef) -> Kind:
     raise not_found(kind, ref, first_error) from first_error
 
 
-def wrong_kind(kind: Kind, actual: Kind, ref: ArtifactRef) -> NotFound:
+def wrong_kind(kind: ArtifactKind, actual: ArtifactKind, ref: ArtifactRef) -> NotFound:
     """The refusal to remove something of another kind than was said (guide, G-3)."""
     return NotFound(
         f"there is no {kind.noun} {ref}: it is a {actual.noun}, and nothing was removed",
-        hint=f"Type: ngc registry {actual.group} remove {ref}",
+        hint=f"Type: ngc registry {actual.noun} remove {ref}",
     )
 
 
-def remove(client: ApiClient, kind: Kind, ref: ArtifactRef) -> None:
+def remove(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> None:
     """Remove an artifact with all versions, or one version."""
-    kind.api(client).remove(ref)
+    ArtifactApi(client, kind).remove(ref)
 
 
-def not_found(kind: Kind, ref: ArtifactRef, error: NotFound) -> NotFound:
-    """The NotFound of a target in words, with the next command to type."""
-    if ref.version:
-        hint = f"'ngc registry {kind.group} list {ref.path}:*' lists the versions."
-    else:
-        scope = "/".join(part for part in (ref.org, ref.team) if part)
-        hint = f"'ngc registry {kind.group} list {scope}/*' lists what there is."
-    return NotFound.like(error, f"{kind.noun} {ref} was not found", hint=hint)
+def not_found(kind: ArtifactKind, ref: ArtifactRef, error: NotFound) -> NotFound:
+    """The NotFound of an artifact or a version in words, with the next command to type."""
+    parts = "versions" if ref.version else ""
+    return listing.not_found(error, kind.noun, ref, org=ref.org, team=ref.team, path=ref.path, parts=parts)
 
 
 def is_pattern_of_artifacts(ref: ArtifactRef | None) -> bool:

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound
 from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
-from ngc_cli.services.artifacts.catalog import Kind
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.download import DownloadOptions
 from ngc_cli.transfer.download import download as fetch
@@ -45,7 +45,7 @@ class Request:
     ``include`` and ``exclude`` are shell patterns over whole relative paths, case-sensitive; ``*`` crosses ``/``.
     """
 
-    kind: Kind
+    kind: ArtifactKind
     ref: ArtifactRef
     dest: Path
     include: tuple[str, ...] = ()
@@ -144,13 +144,13 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
         ref = located.ref
     if located.note:
         progress.note(located.note)
-    api = located.kind.api(client)
+    api = ArtifactApi(client, located.kind)
     listed = tuple(sorted(api.files(ref), key=lambda entry: entry.path))
     chosen = tuple(entry for entry in listed if _is_chosen(entry.path, request))
     if not chosen and (request.include or request.exclude):
         raise NotFound(
             f"no file of {ref} matches",
-            hint=f"'ngc registry {located.kind.group} info {ref} --files' lists them.",
+            hint=f"'ngc registry {located.kind.noun} info {ref} --files' lists them.",
         )
     dest = Path(request.dest).absolute()
     folder = dest if request.exact else dest / ref.folder

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.api.artifacts import PartUpload
+from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
 from ngc_cli.refs import ArtifactRef
-from ngc_cli.services.artifacts.catalog import Kind
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
 from ngc_cli.services.artifacts.upload_state import UploadState
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
@@ -43,7 +43,7 @@ class Request:
     ``state_folder`` is where a resume finds its state; None remembers nothing.
     """
 
-    kind: Kind
+    kind: ArtifactKind
     ref: ArtifactRef
     source: Path
     version: ArtifactVersion
@@ -91,7 +91,7 @@ class _Upload:
         self.ref = request.ref
         self.progress = progress
         self.cancel = cancel
-        self.api: ArtifactApi = request.kind.api(client)
+        self.api: ArtifactApi = ArtifactApi(client, request.kind)
         self.failed: dict[str, NgcError] = {}
         self.sent_bytes = 0
         key = state_key(client.base_url, request.kind.noun, str(self.ref), str(request.source.absolute()))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ngc_cli.errors import NotFound, UsageError
 from ngc_cli.refs import ImageRef, has_wildcard
-from ngc_cli.services.artifacts.catalog import LabelEdit, full_pattern, matches_path
+from ngc_cli.services import listing
+from ngc_cli.services.listing import LabelEdit, full_pattern, matching
 
 if TYPE_CHECKING:
     from ngc_cli.api.images import ImageApi
@@ -46,12 +46,7 @@ def list_repositories(
 ) -> list[ImageRepository]:
     """Repositories whose path matches the pattern (all when empty), sorted by path unless limited."""
     wanted = full_pattern(pattern, org, team)
-    found = (
-        item for item in api.search(wanted, org, team, filters) if matches_path(repository_path(item), wanted)
-    )
-    if limit is not None:
-        return list(islice(found, limit))
-    return sorted(found, key=repository_path)
+    return matching(api.search(wanted, org, team, filters), repository_path, wanted, limit)
 
 
 def list_tags(api: ImageApi, ref: ImageRef, *, limit: int | None = None) -> list[ImageTag]:
@@ -113,8 +108,7 @@ def update(
                 raise
             pause(wait_s)
     if record.labels is None:
-        kept = [label for label in present.labels or () if label not in labels.remove]
-        record = replace(record, labels=(*kept, *(item for item in labels.add if item not in kept)))
+        record = replace(record, labels=labels.applied_to(present.labels))
     _explained(ref, lambda: api.update(ref, record))
     return info(api, ref)
 
@@ -139,7 +133,10 @@ def to_remove(api: ImageApi, ref: ImageRef) -> list[ImageRef]:
         return [ref]
     tags = [replace(ref, tag=item.tag) for item in list_tags(api, ref)]
     if not tags:
-        raise NotFound(f"no tag of {ref.path} matches '{ref.tag}'", hint=_list_hint(ref))
+        raise NotFound(
+            f"no tag of {ref.path} matches '{ref.tag}'",
+            hint=f"'ngc registry image list {ref.path}:*' lists the tags.",
+        )
     return tags
 
 
@@ -157,11 +154,7 @@ def _explained(ref: ImageRef, call: Callable[[], Result]) -> Result:
     try:
         return call()
     except NotFound as error:
-        raise NotFound.like(error, f"image {ref} was not found", hint=_list_hint(ref)) from error
-
-
-def _list_hint(ref: ImageRef) -> str:
-    scope = "/".join(part for part in (ref.org, ref.team) if part)
-    if ref.tag:
-        return f"'ngc registry image list {ref.path}:*' lists the tags."
-    return f"'ngc registry image list {scope}/*' lists what there is."
+        parts = "tags" if ref.tag else ""
+        raise listing.not_found(
+            error, "image", ref, org=ref.org, team=ref.team, path=ref.path, parts=parts
+        ) from error

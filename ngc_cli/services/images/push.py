@@ -27,11 +27,11 @@ from ngc_cli.oci.descriptor import Descriptor
 from ngc_cli.oci.layout import FULL_NAME, Content, Layout
 from ngc_cli.oci.manifest import Manifest
 from ngc_cli.refs import ImageRef
-from ngc_cli.services.artifacts.catalog import LabelEdit
 from ngc_cli.services.images import catalog as images
 from ngc_cli.services.images.connection import DaemonProgress, ImageClients, ImageOutcome
 from ngc_cli.services.images.places import DOCKER_DAEMON, OCI, Place, default_folder, staging
 from ngc_cli.services.images.pull import counting
+from ngc_cli.services.listing import LabelEdit
 from ngc_cli.services.transfers import TransferLimits, state_key
 from ngc_cli.transfer.local_files import LocalFile
 from ngc_cli.transfer.manager import Cancelled

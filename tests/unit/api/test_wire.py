@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ngc_cli.api import wire
+from ngc_cli.api import kinds, wire
 from ngc_cli.errors import NgcError, ServerError
 from ngc_cli.records import Artifact, ArtifactVersion, KeyValue, MetricsTable, PublicDataset, Team, as_json
 
@@ -131,9 +131,9 @@ def test_search_hits_become_artifacts() -> None:
         "results": [{"groupValue": "MODEL", "resources": [hit]}, {"groupValue": "RECIPE", "resources": [hit]}]
     }
     assert wire.search_hits(answer, "MODEL") == [hit]
-    model = wire.found_artifact(hit, wire.MODEL)
+    model = wire.found_artifact(hit, kinds.MODEL)
     assert (model.framework, model.latest_version_size_in_bytes, model.labels) == ("PyTorch", 100, ("fast",))
-    script = wire.found_artifact(hit, wire.MODEL_SCRIPT)
+    script = wire.found_artifact(hit, kinds.MODEL_SCRIPT)
     assert (script.framework, script.training_framework) == (None, "PyTorch")
 
 
