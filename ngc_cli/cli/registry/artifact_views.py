@@ -169,6 +169,8 @@ def version_block(
         Field("Created Date", item.created_date if model else format_moment(item.created_date)),
         *([Field("Description", None, [item.description] if item.description else ())] if model else []),
         Field("Status", item.status),
+        *([Field("Policy", _joined(item.policy))] if item.policy else []),
+        *([Field("Release Type", item.release_type)] if item.release_type else []),
         Field("Total File Count", item.total_file_count),
         Field("Total Size", format_size(item.total_size_in_bytes or 0)),
     ]
