@@ -142,11 +142,13 @@ def test_a_column_named_twice_is_a_usage_error(ngc: Shell) -> None:
 
 
 def test_texts_of_files_and_labels_are_stored(ngc: Shell, org: str) -> None:
-    stems = ("bias", "explainability", "privacy", "safety-security")
-    for stem in stems:
+    for stem in ("bias", "explainability", "privacy", "safety-security"):
         Path(f"{stem}.md").write_text(f"about {stem}")
-    files = [word for stem in stems for word in (f"--{stem}-filename", f"{stem}.md")]
-    ngc.ok(f"registry model create {org}/bert --label a --label-set b", *files)
+    files = (
+        "--bias-filename bias.md --explainability-filename explainability.md --privacy-filename privacy.md"
+    )
+    files += " --safety-security-filename safety-security.md"
+    ngc.ok(f"registry model create {org}/bert --label a --label-set b {files}")
     item = ngc.json(f"registry model info {org}/bert")
     assert item["labels"] == ["a", "b"]
     names = {"bias": "bias", "explainability": "explainability", "privacy": "privacy"}
