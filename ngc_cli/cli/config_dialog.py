@@ -156,7 +156,7 @@ class Dialog:
         return Account(self._run.people_of(key.reveal()))
 
     def _check_new_key(self, account: Account) -> None:
-        """Ask the server about a new key, and say so when the profile's org is none of its orgs."""
+        """Check a new key with the server, and warn when the profile's org is none of its orgs."""
         names = [org.name for org in account.orgs]
         org = self._stored.get("org", "")
         if self._run.flags.org is None and org and org not in names:

@@ -126,7 +126,7 @@ def _offered(offer: Candidate, warn: Warn, *, read: bool) -> str:
 
 
 def _masked(key: Secret | None, warn: Warn) -> str:
-    """The key, starred; a keyring that does not give it out is told and does not end the command."""
+    """The key, starred; a keyring that does not give it out is warned about and does not end the command."""
     if key is None:
         return ""
     try:

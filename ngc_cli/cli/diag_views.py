@@ -53,7 +53,7 @@ _CHECK_LABELS = {
     "clock": "Clock",
     "external_ip": "Global IP Address",
 }
-_ON_API_HOST = ("container_registry_meta", "model_registry")  # the way to it is told by api_gateway
+_ON_API_HOST = ("container_registry_meta", "model_registry")  # api_gateway shows the way to it
 
 
 def heading(finding: Finding, places: Mapping[str, str]) -> str:

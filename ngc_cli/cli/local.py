@@ -243,7 +243,7 @@ def _stored_org() -> str:
 
 
 def _stored_key() -> str:
-    """The key of profile ``local``; empty when there is none or the keyring does not tell it."""
+    """The key of profile ``local``; empty when there is none or the keyring does not give it out."""
     from ngc_cli.config.store import require_config_path
     from ngc_cli.services.configuration import stored_key
 

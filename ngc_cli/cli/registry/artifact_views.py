@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ngc_cli.api.kinds import MODEL, ArtifactKind
 from ngc_cli.cli.formats import Block, Column, Field, Summary, Table, table
-from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, as_json
+from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, PublicDataset, as_json
 from ngc_cli.services.artifacts.catalog import artifact_path
 from ngc_cli.units import format_day, format_duration, format_moment, format_size
 
@@ -93,18 +93,9 @@ def version_table(items: Sequence[ArtifactVersion], chosen: Sequence[str], *, wi
 def artifact_block(kind: ArtifactKind, noun: str, item: Artifact) -> Block:
     """The block of one model or model-script; ``noun`` is the name of the command group that was typed."""
     model = kind is MODEL
-    dataset = item.public_dataset_used
     precision = item.precision if model else _PRECISION_SHOWN.get(item.precision or "", item.precision)
     day = str if model else format_moment
-    about_dataset = Field(
-        "Public Dataset Used",
-        None,
-        [
-            Field("Name", dataset.name if dataset else None),
-            Field("Link", dataset.link if dataset else None),
-            Field("License", dataset.license if dataset else None),
-        ],
-    )
+    about_dataset = _dataset_field(item.public_dataset_used)
     fields = [
         Field("Name", item.name),
         Field("Application", item.application),
@@ -144,6 +135,12 @@ def artifact_block(kind: ArtifactKind, noun: str, item: Artifact) -> Block:
     return Block(f"{_title(noun)} Information", fields, _artifact_json(item, precision))
 
 
+def _dataset_field(dataset: PublicDataset | None) -> Field:
+    known = dataset or PublicDataset()
+    nested = [Field("Name", known.name), Field("Link", known.link), Field("License", known.license)]
+    return Field("Public Dataset Used", None, nested)
+
+
 def _artifact_json(item: Artifact, precision: str | None) -> dict[str, Any]:
     value: dict[str, Any] = as_json(item)
     return value if precision is None else {**value, "precision": precision}
@@ -170,6 +167,8 @@ def version_block(
         Field("Created Date", item.created_date if model else format_moment(item.created_date)),
         *([Field("Description", None, [item.description] if item.description else ())] if model else []),
         Field("Status", item.status),
+        *([Field("Policy", _joined(item.policy))] if item.policy else []),
+        *([Field("Release Type", item.release_type)] if item.release_type else []),
         Field("Total File Count", item.total_file_count),
         Field("Total Size", format_size(item.total_size_in_bytes or 0)),
     ]
@@ -186,20 +185,20 @@ def version_block(
             Field("File List", None, [f"{file.path} - {format_size(file.size_bytes)}" for file in files])
         )
     if model:
-        links = [f"{pair.key}: {pair.value}" for pair in item.other_contents or ()]
-        fields.append(Field("Additional Resources", None, links))
-        fields += [
-            Field(
-                f"Metrics '{metrics.name}'",
-                None,
-                [f"{pair.key}: {pair.value}" for pair in metrics.attributes],
-            )
-            for metrics in item.custom_metrics or ()
-        ]
+        fields += _link_and_metrics_fields(item)
     value = as_json(item)
     if files is not None:
         value = {"version": value, "file_list": as_json(files)}
     return Block(f"{_title(noun)} Version Information", fields, value if data is None else data)
+
+
+def _link_and_metrics_fields(item: ArtifactVersion) -> list[Field]:
+    links = [f"{pair.key}: {pair.value}" for pair in item.other_contents or ()]
+    tables = [
+        Field(f"Metrics '{table.name}'", None, [f"{pair.key}: {pair.value}" for pair in table.attributes])
+        for table in item.custom_metrics or ()
+    ]
+    return [Field("Additional Resources", None, links), *tables]
 
 
 def _title(noun: str) -> str:

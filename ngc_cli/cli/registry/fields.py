@@ -176,7 +176,7 @@ class VersionOptions:
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """Options of ``update`` that say for whom a version is."""
+    """Options of ``update`` that mark for whom a version is meant."""
 
     policy: PolicyOpt = None
     release_type: ReleaseTypeOpt = None

@@ -91,6 +91,8 @@ def repository_block(item: ImageRepository, *, details: bool = False) -> Block:
         Field("Logo", item.logo),
         Field("Labels", ", ".join(item.labels or ())),
         Field("Public", _yes_no(item.is_public)),
+        *([Field("Policy Labels", ", ".join(item.policy_labels))] if item.policy_labels else []),
+        *([Field("Release Type", item.release_type)] if item.release_type else []),
         Field("Last Updated", format_moment(item.updated_date)),
         Field("Latest Image Size", _size(item.latest_image_size)),
         Field("Latest Tag", item.latest_tag),

@@ -1,0 +1,36 @@
+"""``ngc local``: which options reach the registry that it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.program import Ngc
+
+
+def test_host_is_the_address_it_listens_on(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path)
+    try:
+        assert ngc.json("local start --host 127.0.0.2 --org acme")["registry_host"].startswith("127.0.0.2:")
+        assert ngc.json("local status")["running"] is True
+        exports = ngc.run("local env").stdout
+        assert "export NGC_CLI_API_URL=http://127.0.0.2:" in exports
+        assert ngc.json("local env")["NGC_CLI_ORG"] == "acme"
+        key = ngc.run("local key create admin@localhost").stdout.strip()
+        assert key
+        assert ngc.json("local key create admin@localhost")["email"] == "admin@localhost"
+    finally:
+        assert ngc.json("local stop") == {"stopped": True}
+    assert ngc.json("local status", code=1)["running"] is False
+
+
+@pytest.mark.slow
+def test_keep_leaves_the_demo_running(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path)
+    folder = Path(ngc.run("local demo --keep --no-progress").stderr.split("Kept in '")[1].split("'")[0])
+    try:
+        assert ngc.json(f"local status --data-dir {folder / 'registry'}")["running"] is True
+    finally:
+        ngc.run(f"local stop --data-dir {folder / 'registry'}")
