@@ -1,7 +1,7 @@
 """Start-up of ngc as ratios to ``python -c pass``, medians of alternating runs in one process tree.
 
-Usage: python benchmarks/startup.py [--runs 21] [--check]. With --check the exit status is 1 when a goal of
-spec/performance.md section 1 is missed. The leaf with one request asks a registry that this script starts.
+Usage: python benchmarks/startup.py [--runs 21] [--check]. With --check the exit status is 1 when a goal is
+missed. The leaf with one request asks a registry that this script starts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Downloads through the transfer engine against curl and aria2c, from nginx on this machine; ratios of medians.
 
 Usage: python benchmarks/transfer.py [--size-mib 4096] [--runs 3] [--check] [CASE...]. Needs nginx, curl, aria2c and
-openssl. Whole processes are measured, in alternating runs; goals: spec/performance.md sections 2, 2b and 4. With
---check the exit status is 1 when a goal is missed.
+openssl. Whole processes are measured, in alternating runs. With --check the exit status is 1 when a goal is missed.
 """
 
 from __future__ import annotations

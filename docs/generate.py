@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference/ from the command tree of ngc.
+"""Writes the pages of docs/reference/ from the command trees of ngc and ngc-registry.
 
 Usage: python docs/generate.py [--check]. With --check nothing is written, and the exit status is 1 when a page differs.
 It walks the tree by the methods that every Click group has (``list_commands``, ``get_command``), so it need not know
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+SERVER_PAGE = "server.md"  # not ngc-registry.md: that name looks like a page of "ngc registry"
 _MADE = "<!-- Made by docs/generate.py from the command tree; do not edit. -->"
 _KINDS = {"int": "N", "integer": "N", "int range": "N", "integer range": "N", "float": "NUMBER", "float range": "NUMBER",
           "path": "PATH", "file": "FILE", "directory": "FOLDER"}  # fmt: skip
@@ -34,14 +35,33 @@ def pages() -> dict[str, str]:
         ]
         if commands and len(path) > 1:
             made["-".join(path) + ".md"] = _page(path, group, commands, context)
-    return made
+    return {**made, SERVER_PAGE: _server_page()}
 
 
 def _root() -> Any:
-    """The root command."""
-    from ngc_cli.cli import app
+    """The root command of ngc."""
+    from ngc_cli.cli.root import command_tree
 
-    return app.root()
+    return command_tree()
+
+
+def _server_page() -> str:
+    """All commands of ngc-registry on one page."""
+    import typer
+    from typer.main import get_group
+
+    from ngc_cli.server.command import app
+
+    root = get_group(app)
+    parts = [_MADE, "# ngc-registry", _prose(root.help)]
+    for path, group, inside in _groups(root, ["ngc-registry"], typer.Context(root, info_name="ngc-registry")):
+        for name in group.list_commands(inside):
+            command = group.get_command(inside, name)
+            if command is not None and not command.hidden and not hasattr(command, "list_commands"):
+                parts += _command(
+                    [*path, name], command, type(inside)(command, parent=inside, info_name=name)
+                )
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _index(root: Any, context: Any) -> str:
@@ -142,7 +162,11 @@ def _cell(text: str) -> str:
 def main() -> int:
     """Write the pages, or compare them."""
     made = pages()
-    there = {page.name: page.read_text(encoding="utf-8") for page in FOLDER.glob("ngc*.md")}
+    there = {
+        page.name: page.read_text(encoding="utf-8")
+        for page in FOLDER.glob("*.md")
+        if page.name != "README.md"
+    }
     if "--check" in sys.argv[1:]:
         for name in sorted(made.keys() | there.keys()):
             if made.get(name) != there.get(name):

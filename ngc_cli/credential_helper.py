@@ -1,7 +1,7 @@
 """``docker-credential-ngc``: gives docker, podman, skopeo and buildah the API key without their storing it.
 
 The keys are those of ``ngc config``, each for the registry of its profile and for no other host.
-Source: docker-credential-helpers protocol, contract/images.md section 8.1.
+Source: docker-credential-helpers protocol, docs/protocol/storage.md#credential-helpers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Errors that a person can act on, and the exit codes they end in.
 
 Raised where the facts are known and caught once, in ``ngc_cli.main``. Leaf module.
-Source of the codes: contract/cli-surface.md section 1.6.
+Source of the codes: docs/cli.md#exit-codes.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _report_usage(error: Exception, runtime: Runtime) -> int:
 
 
 def _report(error: NgcError, runtime: Runtime) -> int:
-    """Write one error to stderr and return its exit code (cli-surface 1.6)."""
+    """Write one error to stderr and return its exit code (docs/cli.md#exit-codes)."""
     from ngc_cli.errors import ExitCode
 
     code: int = error.exit_code

@@ -2,7 +2,7 @@
 
 A field's JSON name is its own name in camelCase unless ``_named`` gives another; ``as_json`` writes a record the
 way ``--format_type json`` shows it. Absent values are None and are left out, never written as null.
-Source of the names: contract/cli-surface.md section 15. Times are the server's ISO 8601 UTC texts.
+Source of the names: docs/protocol/README.md. Times are the server's ISO 8601 UTC texts.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ArtifactVersion:
-    """One version of a model or model-script; ``accuracy_reached`` may be a word (guide, G-14)."""
+    """One version of a model or model-script; ``accuracy_reached`` may be a word (docs/guide.md, G-14)."""
 
     version_id: str
     status: str | None = None

@@ -1,6 +1,6 @@
 """Names of things as people type them: artifact targets and image references. Leaf module, pure.
 
-Sources: contract/cli-surface.md section 1.7, contract/images.md sections 1.1 and 5.
+Sources: docs/cli.md#targets, docs/protocol/images.md#names and docs/protocol/distribution.md.
 """
 
 from __future__ import annotations

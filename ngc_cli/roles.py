@@ -1,6 +1,6 @@
 """Role names: the spellings of 2020 and of today, and the one that goes over the wire. Leaf module, pure.
 
-Source: contract/cli-surface.md sections 11 (G-19) and 14.
+Source: docs/guide.md (G-19) and docs/protocol/people.md#roles.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sizes, rates, durations and dates: parse what people type, print what NGC prints. Leaf module, pure.
 
-Source of the forms: contract/cli-surface.md section 1.5.
+Source of the forms: docs/cli.md#values.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Endpoints of models and model-scripts: the artifacts, their versions, files, uploads and the search.
 
-Source: contract/models-and-transfers.md sections 1.5, 2, 5 and 6.
+Source: docs/protocol/conventions.md, docs/protocol/artifacts.md and docs/protocol/transfers.md.
 """
 
 from __future__ import annotations
@@ -156,7 +156,10 @@ class ArtifactApi:
                 yield file_entry(item)
 
     def file_urls(self, ref: ArtifactRef) -> Iterator[FileUrl]:
-        """Links to the files of a version, a page at a time (contract 1.4 and 5.2)."""
+        """Links to the files of a version, a page at a time.
+
+        See docs/protocol/conventions.md#paging and docs/protocol/transfers.md#links.
+        """
         path = self._urls_path(ref)
         page = 0
         while True:
@@ -213,7 +216,8 @@ class ArtifactApi:
         upload_id: str = "",
         part_numbers: Sequence[int] = (),
     ) -> PartUpload:
-        """Start the upload of one file, or with an id go on with the given parts of it (contract 6.4).
+        """Start the upload of one file, or with an id go on with the given parts of it
+        (docs/protocol/transfers.md#start).
 
         The server may not grant the asked part size: the number of links tells which size holds. Raises
         ServerError for an answer that cannot be followed.
@@ -248,7 +252,10 @@ class ArtifactApi:
         )
 
     def complete_upload(self, ref: ArtifactRef, path: str, sha256: str, upload_id: str) -> None:
-        """Tell that all parts are sent. 400 means that it was complete before (contract 6.5)."""
+        """Tell that all parts are sent. 400 means that it was complete before.
+
+        See docs/protocol/transfers.md#completion.
+        """
         body = {**self._upload_body(ref, path, sha256), "uploadID": upload_id}
         self._client.call(
             "PUT",

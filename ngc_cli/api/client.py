@@ -1,6 +1,6 @@
 """JSON calls to the NGC API, and its pages as one iterator.
 
-Source: contract/models-and-transfers.md sections 1.1 to 1.4.
+Source: docs/protocol/conventions.md.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class ApiClient:
         return _json_object(response, method, path)
 
     def introspect(self) -> dict[str, Any]:
-        """What the server tells about a scoped (``nvapi-``) key: contract/auth-org-team-user.md section 2.5.
+        """What the server tells about a scoped (``nvapi-``) key:
+        docs/protocol/authentication.md#introspection.
 
         The key travels in the body, so the call has no other credentials and follows no redirect.
         """

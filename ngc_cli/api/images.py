@@ -1,6 +1,6 @@
 """Endpoints of image repositories and their tags: the metadata beside the distribution API.
 
-Source: contract/images.md section 2.
+Source: docs/protocol/images.md.
 """
 
 from __future__ import annotations

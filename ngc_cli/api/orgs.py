@@ -1,6 +1,7 @@
 """Endpoints of organizations, teams, users, roles and invitations.
 
-Source: contract/auth-org-team-user.md sections 4.3 and 4.4, whose numbers (O1, U3, ...) the methods name.
+Source: docs/protocol/people.md#endpoints and docs/protocol/conventions.md#paging, whose numbers (O1, U3, ...)
+the methods name.
 """
 
 from __future__ import annotations
@@ -221,7 +222,10 @@ class OrgApi:
         )
 
     def _actor_header(self) -> Mapping[str, str]:
-        """The id of the caller, which changes to users carry beside the credentials (contract 4.3)."""
+        """The id of the caller, which changes to users carry beside the credentials.
+
+        See docs/protocol/people.md#endpoints.
+        """
         if self._actor is None:
             user = self.caller().user if self.has_scoped_key else self.me()
             self._actor = (user.starfleet_id if user else None) or ""
@@ -237,7 +241,7 @@ class OrgApi:
         scope: Scope,
         email: str = "",
     ) -> Iterator[Page[Record]]:
-        """Pages of records; ``email`` becomes the filter of contract section 4.4."""
+        """Pages of records; ``email`` becomes the filter of docs/protocol/conventions.md#filters."""
         wanted = {"filters": [{"field": "email", "value": email}]}
         params = {"q": json.dumps(wanted, separators=(",", ":"))} if email else None
         size = min(page_size, limit or page_size)
@@ -252,7 +256,10 @@ def _v3(org: str, team: str) -> tuple[str, ...]:
 
 
 def _present(answer: Mapping[str, Any], member: str, what: str) -> Any:
-    """The member of an answer; raises NotFound when the server left it out (contract 4.3 on a missing user)."""
+    """The member of an answer; raises NotFound when the server left it out.
+
+    See docs/protocol/people.md#endpoints on a missing user.
+    """
     value = answer.get(member)
     if value is None:
         raise NotFound(f"the server knows no {what}")

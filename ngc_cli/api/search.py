@@ -1,6 +1,6 @@
 """The search for artifacts of any kind: public ones, those of an org, those an org has subscribed to.
 
-Source: contract/models-and-transfers.md section 2.6, contract/images.md section 2.4.
+Source: docs/protocol/artifacts.md#search.
 """
 
 from __future__ import annotations

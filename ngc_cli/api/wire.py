@@ -1,6 +1,6 @@
 """JSON of the NGC API to records and back: the only client module that knows the wire's member names.
 
-The rules of contract/models-and-transfers.md section 7, item 11: unknown members are dropped, null is absent, a
+The rules of docs/protocol/conventions.md#json-values: unknown members are dropped, null is absent, a
 number in a text member becomes text, a numeric text in a number member is parsed. Anything else that does not fit
 is a ServerError, so that nothing of a wrong shape gets further.
 """
@@ -48,7 +48,10 @@ def decode_list(cls: type[Record], value: Any) -> list[Record]:
 
 
 def artifact(value: Any) -> Artifact:
-    """An artifact of an info answer; labels that carry the release type are left out (contract 2.2)."""
+    """An artifact of an info answer; labels that carry the release type are left out.
+
+    See docs/protocol/artifacts.md#models.
+    """
     found = decode(Artifact, value)
     if found.labels is None:
         return found
@@ -97,7 +100,7 @@ def found_artifact(hit: Mapping[str, Any], kind: ArtifactKind) -> Artifact:
 
 
 def found_image(hit: Mapping[str, Any]) -> ImageRepository:
-    """The image repository of a search hit (contract/images.md 2.4)."""
+    """The image repository of a search hit (docs/protocol/artifacts.md#search)."""
     attributes = _attributes(hit)
     value = {
         **attributes,
@@ -170,7 +173,10 @@ def encode(
 
 
 def encode_artifact(record: Artifact, *, create: bool) -> dict[str, Any]:
-    """Body of a create or update: labels go as ``labelsV2``, the dataset is always present (contract 2.1, 2.3)."""
+    """Body of a create or update: labels go as ``labelsV2``, the dataset is always present.
+
+    See docs/protocol/artifacts.md.
+    """
     body = encode(record, rename={"labels": "labelsV2"}, drop=() if create else ("name",))
     body.setdefault("publicDatasetUsed", {})
     if create:

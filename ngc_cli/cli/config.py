@@ -1,4 +1,4 @@
-"""``ngc config``: set, show and switch the configuration (contract/cli-surface.md section 2)."""
+"""``ngc config``: set, show and switch the configuration (docs/cli.md#config)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What ``ngc config set`` is to change, from options or from answers (contract/auth-org-team-user.md 3.4)."""
+"""What ``ngc config set`` is to change, from options or from answers.
+
+See docs/protocol/authentication.md#setting-a-configuration.
+"""
 
 from __future__ import annotations
 

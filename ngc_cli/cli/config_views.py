@@ -1,4 +1,4 @@
-"""How settings and profiles look (contract/cli-surface.md 2.2 and 2.4)."""
+"""How settings and profiles look (docs/cli.md#config)."""
 
 from __future__ import annotations
 

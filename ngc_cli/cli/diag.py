@@ -1,4 +1,4 @@
-"""``ngc diag``: find out why something does not work (contract/cli-surface.md section 3)."""
+"""``ngc diag``: find out why something does not work (docs/cli.md#diag)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORMS = {
 
 
 class _DiagGroup(Group):
-    """A group in which a comma list of commands is a command as well (guide, G-23)."""
+    """A group in which a comma list of commands is a command as well (docs/guide.md, G-23)."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of the first word, when all words are commands."""

@@ -1,4 +1,4 @@
-"""How a diagnosis looks: headings, labels and the JSON form (contract/cli-surface.md section 3); pure functions."""
+"""How a diagnosis looks: headings, labels and the JSON form (docs/cli.md#diag); pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results and messages as ascii, csv or json text: pure functions of views (cli-surface 1.5).
+"""Results and messages as ascii, csv or json text: pure functions of views (docs/cli.md#output-forms).
 
 A view is a Table, a Block, a Summary, or Blocks under each other; ``data`` is always the JSON value of the same
 result. ``OUTPUT_FORMATS`` at the end is the register of formats; a new one is an entry there and its name in

@@ -1,4 +1,4 @@
-"""Global options, accepted anywhere on the command line (contract/cli-surface.md section 1.1).
+"""Global options, accepted anywhere on the command line (docs/cli.md#global-options).
 
 They are taken out of argv before the command tree sees it, so that ``ngc user who --format_type json`` and
 ``ngc user --format_type json who`` are the same command. Each is one field of ``GlobalFlags`` and stands nowhere

@@ -155,7 +155,7 @@ class Command(TyperCommand):
 
 
 def _explain_glued(word: str, known: Mapping[str, str]) -> None:
-    """Refuse ``--sourcepath/to`` with the line that was meant (guide, G-2)."""
+    """Refuse ``--sourcepath/to`` with the line that was meant (docs/guide.md, G-2)."""
     glued = next((name for name in known if name.startswith("--") and word.startswith(name + "-")), None)
     if glued is not None and "/" in word:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The commands about people that ``ngc org`` and ``ngc team`` share (contract/cli-surface.md 7 and 8).
+"""The commands about people that ``ngc org`` and ``ngc team`` share (docs/cli.md).
 
 ``org.py`` and ``team.py`` declare the commands; each calls the function of its name here with the name of its group.
 They differ in the team that a command works in: those of ``ngc team`` need one; ``ngc org add-user`` and

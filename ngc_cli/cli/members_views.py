@@ -1,4 +1,4 @@
-"""How orgs, teams, users and invitations look (contract/cli-surface.md 7 to 9): pure functions from records to views."""
+"""How orgs, teams, users and invitations look (docs/cli.md): pure functions from records to views."""
 
 from __future__ import annotations
 

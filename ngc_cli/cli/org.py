@@ -1,4 +1,4 @@
-"""``ngc org``: organizations, their users and teams (contract/cli-surface.md 7)."""
+"""``ngc org``: organizations, their users and teams (docs/cli.md#org)."""
 
 from __future__ import annotations
 

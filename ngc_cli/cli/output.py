@@ -1,4 +1,4 @@
-"""The one place that writes: results to stdout, everything else to stderr (cli-surface 1.4).
+"""The one place that writes: results to stdout, everything else to stderr (docs/cli.md#streams).
 
 No command asks which output format is on. It shows a view, or says what was ``done`` with the facts of it, or gives
 people a ``text`` and programs the ``data``; the format decides what becomes of that.

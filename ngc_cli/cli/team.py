@@ -1,4 +1,4 @@
-"""``ngc team``: teams and their users (contract/cli-surface.md 8)."""
+"""``ngc team``: teams and their users (docs/cli.md#team)."""
 
 from __future__ import annotations
 

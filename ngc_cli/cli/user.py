@@ -1,4 +1,4 @@
-"""``ngc user``: who you are, and other users (contract/cli-surface.md 9)."""
+"""``ngc user``: who you are, and other users (docs/cli.md#user)."""
 
 from __future__ import annotations
 

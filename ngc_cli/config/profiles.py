@@ -1,6 +1,6 @@
 """Effective settings: flag > environment > profile > default, and where each value came from.
 
-Sources: contract/cli-surface.md section 1.2, contract/auth-org-team-user.md sections 1 and 3.2.
+Sources: docs/cli.md#precedence, docs/protocol/authentication.md#hosts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ IN_KEYRING: Final = "keyring"
 """Value of the profile key ``storage`` when the API key is in the OS keyring."""
 
 DEFAULT_API_URL: Final = "https://api.ngc.nvidia.com"
-_SERVICES = {  # gateway: authentication host, container registry (contract/auth-org-team-user.md 1.1)
+_SERVICES = {  # gateway: authentication host, container registry (docs/protocol/authentication.md#hosts)
     DEFAULT_API_URL: ("https://authn.nvidia.com", "https://nvcr.io"),
     "https://api.canary.ngc.nvidia.com": ("https://authn.nvidia.com", "https://canary.nvcr.io"),
     "https://api.stg.ngc.nvidia.com": ("https://stg.authn.nvidia.com", "https://stg.nvcr.io"),

@@ -1,8 +1,8 @@
 """The official ``<home>/.ngc/config`` file: read as the official client leaves it, written whole or not at all.
 
-``[CURRENT]`` always holds the active profile, so that the official client sees what we see; the key ``profile``
-in it names the profile, and the others live in ``[profile NAME]``. Source: contract/auth-org-team-user.md
-section 3.1, contract/cli-surface.md section 1.3.
+``[CURRENT]`` always holds the active profile, so that the official client sees what we see; the key
+``profile`` in it names the profile, and the others live in ``[profile NAME]``. Source:
+docs/protocol/authentication.md#the-configuration-file, docs/cli.md#files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checks of the servers: can they be reached, do they answer as they should, and what is in the way if not.
 
 Each check is one or a few requests and returns a Check; it raises nothing for what it finds.
-Source: contract/cli-surface.md section 3, contract/auth-org-team-user.md section 5.
+Source: docs/cli.md#diag, docs/protocol/authentication.md#connectivity-checks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Facts of the software: this program, Python, container tools, GPUs and the keyring.
 
-Source of the GPU methods: chapter 6 of the container user guide, contract/images.md section 9.
+Source of the GPU methods: chapter 6 of the container user guide, docs/protocol/storage.md#run-lines.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Independent sections run side by side, each in a thread that is given up when its time is over; sections that
 follow from others are worked out when their turn comes. All together never take longer than ``LIMIT_S``.
-Source of forms and order: contract/cli-surface.md section 3.
+Source of forms and order: docs/cli.md#diag.
 """
 
 from __future__ import annotations

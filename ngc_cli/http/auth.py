@@ -1,7 +1,7 @@
 """Request authenticators of the NGC API: API keys of every kind, tokens per scope, guests.
 
-Source: contract/auth-org-team-user.md sections 2.1 to 2.9. Tokens live in memory only: what is never written
-cannot be read by others.
+Source: docs/protocol/authentication.md and docs/protocol/conventions.md. Tokens live in memory only: what is
+never written cannot be read by others.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class NgcCredentials:
             return self._tokens.pop(scope, None) is not None
 
     def _exchange(self, scope: Scope) -> _Token:
-        """Key to token at the authentication host (contract 2.2)."""
+        """Key to token at the authentication host (docs/protocol/authentication.md#tokens)."""
         require_safe_for_secrets(self._auth_url)
         scopes = [f"group/ngc:{scope.org}"] if scope.org else []
         if scope.org and scope.team:

@@ -1,6 +1,6 @@
 """HTTP answers and transport failures as NgcError.
 
-Source: contract/auth-org-team-user.md section 2.11 and models-and-transfers.md section 1.3: only the HTTP status
+Source: docs/protocol/conventions.md#errors: only the HTTP status
 decides; the text shown is requestStatus.statusDescription, detail, message or what else the body says.
 """
 

@@ -2,7 +2,7 @@
 
 The hybrid is an OCI layout plus Docker's ``manifest.json`` that names the same files, so ``docker load``,
 ``podman load`` and readers of oci-archive all take it, nothing is recompressed and the digests survive.
-Source: contract/images.md section 6.
+Source: docs/protocol/storage.md#formats-on-disk.
 """
 
 from __future__ import annotations

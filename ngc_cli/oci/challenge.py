@@ -3,7 +3,7 @@
 A key goes to trusted token endpoints only: over TLS to the registry's own host or to the authentication host of the
 settings, or in the clear when registry and endpoint are both on this machine. Others are asked for an anonymous
 token. Tokens live in memory only.
-Source: RFC 9110 section 11, distribution's token specification, contract/images.md section 4.1.
+Source: RFC 9110 section 11, distribution's token specification, docs/protocol/distribution.md#token-endpoint.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ class RegistryLogin:
         """After a 401: get another token; False when the registry offers nothing that could help.
 
         A token that ran out may be answered with the challenge of another endpoint, which serves no one
-        anonymous; then the challenge that a request without a token gets is the one to follow (contract 4.1).
+        anonymous; then the challenge that a request without a token gets is the one to follow
+        (docs/protocol/distribution.md#token-endpoint).
         """
         refused = response.request.headers.get("Authorization", "")
         with self._lock:

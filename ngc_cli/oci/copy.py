@@ -1,7 +1,7 @@
 """Pull and push as the copy of a descriptor graph: what belongs to an image, and in which order it goes.
 
 The bytes of blobs are moved by whoever calls this, so that the transfer engine brings resume, ranges and rates.
-Source: contract/images.md sections 5.3 and 5.4.
+Source: docs/protocol/distribution.md.
 """
 
 from __future__ import annotations

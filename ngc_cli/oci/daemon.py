@@ -1,6 +1,6 @@
 """Docker or Podman on this machine, when one answers: its socket API, over http.client.
 
-Source: contract/images.md sections 3 and 9; Docker Engine API 1.40.
+Source: docs/protocol/storage.md; Docker Engine API 1.40.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Digests, media types, platforms and descriptors: the vocabulary of OCI content. Pure.
 
-Source: image-spec v1.1.1 (descriptor.md, media-types.md, image-index.md), contract/images.md section 5.2.
+Source: image-spec v1.1.1 (descriptor.md, media-types.md, image-index.md),
+docs/protocol/distribution.md#media-types.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A blob has its final name only when it is complete, verified and on the disk, so a layout that a killed process left
 behind is a valid one, and the next pull goes on from it.
-Source: image-spec v1.1.1 image-layout.md, contract/images.md section 6.
+Source: image-spec v1.1.1 image-layout.md, docs/protocol/storage.md#formats-on-disk.
 """
 
 from __future__ import annotations

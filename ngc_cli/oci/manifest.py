@@ -1,6 +1,6 @@
 """Image manifests, indexes and configs: read with checks, write, and choose a platform. Pure.
 
-Source: image-spec v1.1.1 (manifest.md, image-index.md, config.md), contract/images.md sections 5.2 and 5.3.
+Source: image-spec v1.1.1 (manifest.md, image-index.md, config.md), docs/protocol/distribution.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The OCI distribution API of one registry: manifests, blobs, tags, referrers and upload sessions.
 
-Source: distribution-spec v1.1.1, contract/images.md section 5.
+Source: distribution-spec v1.1.1, docs/protocol/distribution.md.
 """
 
 from __future__ import annotations

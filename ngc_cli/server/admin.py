@@ -49,7 +49,7 @@ def ensure_team(db: Session, org: Org, name: str, description: str = "") -> Team
 
 
 def require_team_name(name: str) -> None:
-    """Raise AdminError unless a team may have this name (contract/auth-org-team-user.md 4.3, T3)."""
+    """Raise AdminError unless a team may have this name (docs/protocol/people.md#endpoints, T3)."""
     if _TEAM_NAME.fullmatch(name) is None or name in RESERVED_NAMES:
         raise AdminError(
             f"'{name}' cannot be the name of a team: use 2 to 19 of a-z, 0-9, '-' and '_', beginning with a letter "

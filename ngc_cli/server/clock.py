@@ -12,5 +12,5 @@ def utc_now() -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """``2020-04-02T11:22:33.456Z``, always with a fraction (contract/models-and-transfers.md 7, item 12)."""
+    """``2020-04-02T11:22:33.456Z``, always with a fraction (docs/protocol/conventions.md#json-values)."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

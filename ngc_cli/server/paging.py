@@ -1,6 +1,6 @@
 """Pages of lists: which one a request asks for, and what the answer says about all of them. Pure.
 
-Source: contract/auth-org-team-user.md section 4.4. Page numbers count from 0; a page past the end is empty, not an
+Source: docs/protocol/conventions.md#paging. Page numbers count from 0; a page past the end is empty, not an
 error, since the official client asks for one too many when the last page is full.
 """
 

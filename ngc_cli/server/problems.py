@@ -1,6 +1,6 @@
 """Refusals and their bodies in the two dialects of the registry.
 
-NGC: ``{"requestStatus": {...}}`` (contract/models-and-transfers.md 1.3). OCI: ``{"errors": [...]}`` (OCI
+NGC: ``{"requestStatus": {...}}`` (docs/protocol/conventions.md#errors). OCI: ``{"errors": [...]}`` (OCI
 distribution-spec v1.1, error codes). The request id also stands in the header ``X-Request-Id``.
 """
 
@@ -96,7 +96,8 @@ def conflict(message: str) -> Problem:
 def unprocessable(message: str) -> Problem:
     """422: the body is not what it should be.
 
-    Never 400, which the official client takes for success when it completes an upload (contract 6.5).
+    Never 400, which the official client takes for success when it completes an upload
+    (docs/protocol/transfers.md#completion).
     """
     return Problem(422, message)
 

@@ -1,6 +1,6 @@
 """What ``ngc config`` does: check choices against the account, change, switch and forget profiles and their keys.
 
-Source: contract/cli-surface.md sections 1.3 and 2, contract/auth-org-team-user.md sections 3.4 and 3.5.
+Source: docs/cli.md, docs/protocol/authentication.md#setting-a-configuration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""``ngc org``, ``ngc team`` and ``ngc user`` against the embedded registry (contract/cli-surface.md 7 to 9, 13 to 15)."""
+"""``ngc org``, ``ngc team`` and ``ngc user`` against the embedded registry.
+
+See docs/cli.md and docs/protocol/README.md.
+"""
 
 from __future__ import annotations
 

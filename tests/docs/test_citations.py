@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from support.pages import ROOT, is_there, links, tracked
 
 CODE = ("ngc_cli", "tests", "benchmarks", "completions", "pyproject.toml")
@@ -49,7 +48,6 @@ def test_a_link_leads_somewhere() -> None:
     assert lost == []
 
 
-@pytest.mark.xfail(strict=True, reason="until the old citations are rewritten in one go")
 def test_nothing_cites_what_is_not_in_the_repository() -> None:
     assert [
         f"{name}:{number}: {line.strip()}"
@@ -59,7 +57,6 @@ def test_nothing_cites_what_is_not_in_the_repository() -> None:
     ] == []
 
 
-@pytest.mark.xfail(strict=True, reason="until the old citations are rewritten in one go")
 def test_a_ruling_on_the_guide_says_where_it_stands() -> None:
     """``G-14`` alone means nothing: the page is named on the same line or up to two above."""
     assert [

@@ -1,6 +1,6 @@
 """Every command line of the guide's section 6.2, as printed there, against ``ngc local``.
 
-Rulings on what the guide gets wrong: contract/cli-surface.md section 11 (G-3 to G-8, G-10, G-12, G-13).
+Rulings on what the guide gets wrong: docs/guide.md (G-3 to G-8, G-10, G-12, G-13).
 """
 
 from __future__ import annotations

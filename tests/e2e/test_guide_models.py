@@ -1,6 +1,6 @@
 """Every command line of the guide's sections 2, 3.2, 3.4 and 6.1, as printed there, against ``ngc local``.
 
-Rulings on what the guide gets wrong: contract/cli-surface.md section 11. Placeholders in angle brackets and the
+Rulings on what the guide gets wrong: docs/guide.md. Placeholders in angle brackets and the
 absolute ``/path/to`` are filled in; ``nvc`` is ``ngc`` (G-1).
 """
 

@@ -1,6 +1,6 @@
 """Chapter 7 of the guide, its command lines as printed there, against ``ngc local`` of org nvidia.
 
-Rulings on what the guide gets wrong: contract/cli-surface.md section 11 (G-19 to G-22, G-32).
+Rulings on what the guide gets wrong: docs/guide.md (G-19 to G-22, G-32).
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def test_chapter_7_as_printed(local_ngc: Ngc) -> None:
     john = as_john(local_ngc)
     assert "nvidia [REGISTRY_USER]" in john.run("ngc user who").stdout
     assert TEAM_BLOCK.fullmatch(local_ngc.run(ADD_TEAM).stdout)
-    # The guide's 'team_a' turns into 'team-a' on the way: there is no such team, and the near one is named (G-20).
+    # The guide's 'team_a' turns into 'team-a' on the way: there is no such team, and the near one is named
+    # (docs/guide.md, G-20).
     missing = local_ngc.run(ADD_TO_TEAM, code=12)
     assert missing.stdout == ""
     assert "Did you mean 'team_a'?" in missing.stderr
@@ -68,7 +69,7 @@ def test_chapter_7_as_printed(local_ngc: Ngc) -> None:
 
 
 def test_a_new_user_is_invited_to_a_team_as_its_admin(local_ngc: Ngc) -> None:
-    """7.4: somebody new; the team must be there, or is made when that is asked for (G-21)."""
+    """7.4: somebody new; the team must be there, or is made when that is asked for (docs/guide.md, G-21)."""
     assert "--create-team" in local_ngc.run(ADD_TEAM_ADMIN, code=12).stderr
     invited = local_ngc.run(f'{ADD_TEAM_ADMIN} --create-team --team-description "Team A"').stdout
     assert invited.startswith(
@@ -76,7 +77,7 @@ def test_a_new_user_is_invited_to_a_team_as_its_admin(local_ngc: Ngc) -> None:
     )
     john = as_john(local_ngc)
     assert teams_of(john) == ["team-a ['REGISTRY_ADMIN']"]
-    # A team admin adds members of the org to the team, and invites nobody new (3.2, G-32).
+    # A team admin adds members of the org to the team, and invites nobody new (3.2; docs/guide.md, G-32).
     local_ngc.run("ngc org add-user mary@example.com")
     local_ngc.run("local key create mary@example.com")
     in_team_a = john.with_environ({"NGC_CLI_TEAM": "team-a"})

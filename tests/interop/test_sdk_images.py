@@ -130,7 +130,7 @@ def test_history_walks_over_our_layers(place: Place) -> None:
 
 
 def test_a_glob_removes_what_it_names_and_no_more(place: Place) -> None:
-    """Trap 1 of the contract: the client trusts the search with what it deletes."""
+    """The case of docs/protocol/images.md#calls: the client trusts the search with what it deletes."""
     for name in ("net", "net-2", "subnet"):
         repository = place.repository(name)
         for tag in ("1.0", "1.1", "2.0"):

@@ -1,6 +1,7 @@
 """ngcsdk from PyPI, unmodified and over TLS, against the embedded registry: orgs, teams, users and invitations.
 
-Every call of the public API that contract/auth-org-team-user.md 4.3 lists; its effect is checked by plain requests.
+Every call of the public API that docs/protocol/people.md#endpoints lists; its effect is checked by plain
+requests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Place:
         self.org = registry.org()
         self.team = registry.team(self.org)
         email = registry.user(org=self.org, role="REGISTRY_ADMIN")
-        # With a personal key ngcsdk lets its user choose among the teams of its own roles only (contract 2.5).
+        # With a personal key ngcsdk lets its user choose among the teams of its own roles only
+        # (docs/protocol/authentication.md#introspection).
         registry.user(email, org=self.org, team=self.team, role="REGISTRY_ADMIN")
         with registry.data.database.writing() as db:
             key = admin.create_key(db, email, kind=kind)

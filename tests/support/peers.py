@@ -197,7 +197,10 @@ class DockerDaemon:
 
 @pytest.fixture(scope="session")
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
-    """Debian's dockerd, started as root with storage of its own (contract/images.md section 11)."""
+    """Debian's dockerd, started as root with storage of its own.
+
+    See docs/protocol/storage.md#a-test-bench-on-one-machine.
+    """
     folder = tmp_path_factory.mktemp("dockerd")
     sock = Path("/tmp") / f"ngc-test-{os.getpid()}.sock"
     options = {"data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "pid"}

@@ -2,7 +2,7 @@
 
 What nvcr.io does and a plain registry does not: 401 with a challenge, ``/proxy_auth``, 307 to another host for the
 content of blobs, which refuses requests that carry ``Authorization``. Faults are injected here, bytes counted here.
-Source: contract/images.md section 4.1.
+Source: docs/protocol/distribution.md#token-endpoint.
 """
 
 from __future__ import annotations

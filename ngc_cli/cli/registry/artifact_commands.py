@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ngc_cli.records import Artifact
     from ngc_cli.refs import ArtifactRef
 
-# What the official client wants of every new model; here only --strict does (guide, G-17).
+# What the official client wants of every new model; here only --strict does (docs/guide.md, G-17).
 _STRICT = ("application", "framework", "model_format", "precision", "short_description")
 
 FilesOpt = Annotated[bool, typer.Option("--files", help="List the files of the version.")]
@@ -179,9 +179,10 @@ def _noun(ctx: typer.Context, kind: ArtifactKind, found: ArtifactKind) -> str:
 
 
 def _check_unspecified(run: Runtime, options: type, record: Artifact, *, strict: bool) -> None:
-    """Note which of the official client's required options are missing (G-17); raises UsageError if strict.
+    """Note which of the official client's required options are missing (docs/guide.md, G-17); raises
+    UsageError if strict.
 
-    Model-scripts are always strict: no server takes one without (contract/models-and-transfers.md 4).
+    Model-scripts are always strict: no server takes one without (docs/protocol/artifacts.md#model-scripts).
     """
     missing = [
         name

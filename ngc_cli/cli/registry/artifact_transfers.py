@@ -1,4 +1,7 @@
-"""``upload-version`` and ``download-version``: what models and model-scripts share (contract/cli-surface.md 5.4, 5.5)."""
+"""``upload-version`` and ``download-version``: what models and model-scripts share.
+
+See docs/cli.md#registry-model.
+"""
 
 from __future__ import annotations
 

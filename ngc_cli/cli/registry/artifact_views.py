@@ -1,4 +1,4 @@
-"""How models and model-scripts look: lists, blocks and transfer summaries (contract/cli-surface.md 5 and 6).
+"""How models and model-scripts look: lists, blocks and transfer summaries (docs/cli.md).
 
 Pure functions from records to views.
 """
@@ -211,7 +211,10 @@ def _yes_no(value: bool | None) -> str:
 
 
 def transfer_summary(outcome: Outcome) -> Summary:
-    """The block that ends a transfer: the labels of the guide (6.1.5), one a line and one unit (G-28)."""
+    """The block that ends a transfer: the labels of the guide (6.1.5), one a line and one unit.
+
+    See docs/guide.md, G-28.
+    """
     verb = "Downloaded" if outcome.direction == "download" else "Uploaded"
     word = verb.lower()
     size = format_size(outcome.size_bytes)
@@ -236,7 +239,7 @@ def transfer_summary(outcome: Outcome) -> Summary:
 
 
 def _summary_json(outcome: Outcome) -> dict[str, Any]:
-    """Today's keys of the official client, and ours (contract 5.4, 5.5)."""
+    """Today's keys of the official client, and ours (docs/cli.md#registry-model)."""
     way = outcome.direction
     value = {
         "transfer_id": outcome.transfer_id,

@@ -1,4 +1,4 @@
-"""Options that become metadata, as records (contract/cli-surface.md 4.4, 5.3 to 5.6, 6.1).
+"""Options that become metadata, as records (docs/cli.md).
 
 What kinds share is here; ``image.py``, ``model.py`` and ``model_script.py`` add what is their own.
 """
@@ -183,7 +183,10 @@ class ReleaseOptions:
 
 
 def accuracy(text: str) -> float | str:
-    """A number from 0 to 100, or a precision word, which the guide's own examples use (G-14)."""
+    """A number from 0 to 100, or a precision word, which the guide's own examples use.
+
+    See docs/guide.md, G-14.
+    """
     if text.upper() in PRECISIONS:
         return text.upper()
     try:

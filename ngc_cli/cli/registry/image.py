@@ -1,4 +1,4 @@
-"""``ngc registry image``: container images, with or without a daemon (contract/cli-surface.md 4)."""
+"""``ngc registry image``: container images, with or without a daemon (docs/cli.md#registry-image)."""
 
 from __future__ import annotations
 

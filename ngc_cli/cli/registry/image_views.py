@@ -1,4 +1,4 @@
-"""How images look: lists, blocks and the ends of transfers (contract/cli-surface.md 4). Pure functions."""
+"""How images look: lists, blocks and the ends of transfers (docs/cli.md#registry-image). Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ngc_cli.services.images.catalog import repository_path
 from ngc_cli.services.images.connection import ImageOutcome
 from ngc_cli.units import format_day, format_moment, format_size
 
-# What an empty step of the build shows as its layer (contract/images.md 2.5).
+# What an empty step of the build shows as its layer (docs/protocol/images.md#manifest-view).
 _EMPTY_LAYER = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 
 
@@ -154,7 +154,7 @@ def _step(text: str) -> dict[str, Any]:
 
 
 def outcome_view(outcome: ImageOutcome, *, pulled: bool, run_command: str = "") -> Summary:
-    """The block that ends a pull or a push; json has the members of contract 4.3."""
+    """The block that ends a pull or a push; json has the members of docs/cli.md#registry-image."""
     moved = "downloaded" if pulled else "uploaded"
     facts = {
         "image": outcome.image,

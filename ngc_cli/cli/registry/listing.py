@@ -88,7 +88,7 @@ def note_if_guest(run: Runtime, found: Sequence[object]) -> None:
 
 
 def _filters(run: Runtime, options: ListOptions, signed_field: str) -> list[tuple[str, str | bool]]:
-    """Search fields and values (contract/models-and-transfers.md 2.6)."""
+    """Search fields and values (docs/protocol/artifacts.md#search)."""
     access = choice("--access-type", options.access_type, _ACCESS_TYPES)
     release = choice("--release-type", options.release_type, tuple(RELEASE_TYPES))
     policies = [choice("--policy", name, POLICIES) for name in options.policy or ()]

@@ -1,4 +1,4 @@
-"""``ngc registry model``: what models have and model-scripts have not (contract/cli-surface.md 5)."""
+"""``ngc registry model``: what models have and model-scripts have not (docs/cli.md#registry-model)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """``ngc registry model-script``, also ``resource``: what model-scripts have and models have not
-(contract/cli-surface.md 6)."""
+(docs/cli.md#registry-model-script)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Queries over artifacts, versions and files, and their JSON objects, shared by the routes that show them.
 
-Source: contract/models-and-transfers.md sections 2.1 to 2.5 and 5.1.
+Source: docs/protocol/artifacts.md and docs/protocol/transfers.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The two kinds of artifacts, models and resources: what they are called on the wire and which members they have.
 
 Every difference between the two stands here. The members and their limits are those of
-contract/models-and-transfers.md sections 2.1, 2.5, 3 and 4; where the 2020 guide is wider, the guide wins
-(contract/cli-surface.md section 11: accuracy may be a precision word, links need no scheme, nothing but the name
+docs/protocol/artifacts.md; where the 2020 guide is wider, the guide wins
+(docs/guide.md: accuracy may be a precision word, links need no scheme, nothing but the name
 is required of a model). Pure.
 """
 
@@ -73,7 +73,10 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def accuracy(name: str, value: Any) -> float | str:
-    """A number from 0 to 100; or a word such as FP16, as the guide's own examples have it (G-14)."""
+    """A number from 0 to 100; or a word such as FP16, as the guide's own examples have it.
+
+    See docs/guide.md, G-14.
+    """
     if isinstance(value, str):
         try:
             value = float(value)
@@ -105,7 +108,7 @@ def key_values(name: str, value: Any, key: Check | None = None, limit: int = 100
 
 
 def metrics(name: str, value: Any) -> list[dict[str, Any]]:
-    """At most three tables of one to twelve attributes (contract section 3)."""
+    """At most three tables of one to twelve attributes (docs/protocol/artifacts.md#metrics-tables)."""
     tables = []
     for item in _list(name, value):
         if not isinstance(item, dict) or not {"name", "attributes"} >= set(item):

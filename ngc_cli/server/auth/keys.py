@@ -2,7 +2,7 @@
 
 A token names its key, and every request looks that key and its user's roles up: a key that is revoked or a user
 that is removed loses access at once, also with tokens issued before.
-Source: contract/auth-org-team-user.md sections 2.1, 2.2, 2.5.
+Source: docs/protocol/authentication.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Authorization: the one table relation x action, and which roles reach where. Pure.
 
-Sources: guide section 3.2, contract/cli-surface.md section 14. Reach, in our ruling:
+Sources: guide section 3.2, docs/protocol/people.md#roles. Reach, in our ruling:
 
 * a role in an org holds for the org's own content; only administrators of the org reach into its teams
 * a role in a team holds for that team's content, and lets its holder read the org's own content

@@ -2,7 +2,7 @@
 
 A token carries scopes, but no right by itself: its key and the roles of its user are looked up at every request,
 so that a revoked key or a role taken away ends it at once. Sources: the distribution project's token and scope
-documents, contract/images.md section 4.1.
+documents, docs/protocol/distribution.md#token-endpoint.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class Signer:
     def sign_link(self, method: str, path: str, ttl_s: int) -> str:
         """The path with a query that permits this method on it for ``ttl_s`` seconds.
 
-        Nothing in the query needs quoting: the official client refuses ``%25`` (contract 7, item 6).
+        Nothing in the query needs quoting: the official client refuses ``%25``
+        (docs/protocol/conventions.md#requests).
         """
         expires = int(time.time()) + ttl_s
         signature = self._mac("link", f"{method}\n{path}\n{expires}").hex()

@@ -1,4 +1,4 @@
-"""JSON objects of orgs, teams and users (contract/auth-org-team-user.md section 4.2), made from rows."""
+"""JSON objects of orgs, teams and users (docs/protocol/people.md#objects), made from rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Models and resources and their versions, one implementation: the kinds differ only by ``server.kinds``.
 
-Source: contract/models-and-transfers.md sections 1.5, 2 and 4.
+Source: docs/protocol/conventions.md and docs/protocol/artifacts.md.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ MEMBER_PLACES = ("/v2/org/{org}/team/{team}/", "/v2/org/{org}/")
 
 
 def guest_places(segment: str) -> tuple[str, str]:
-    """Where guests find artifacts: the team form and the org form (contract 1.5)."""
+    """Where guests find artifacts: the team form and the org form (docs/protocol/conventions.md#paths)."""
     return f"/v2/{segment}/{{org}}/{{team}}/", f"/v2/{segment}/{{org}}/"
 
 

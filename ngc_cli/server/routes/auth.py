@@ -1,6 +1,6 @@
 """Tokens, keys, the caller's own account, and what clients ask before their first command.
 
-Source: contract/auth-org-team-user.md sections 2.2, 2.5, 2.12, 4.1, 4.3 (U1, U2, R1) and 5.
+Source: docs/protocol/authentication.md, docs/protocol/conventions.md and docs/protocol/people.md.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _own_user(call: Call) -> User:
 def roles(call: Call) -> dict[str, Any]:
     """The roles there are, and what each unlocks in the official client's help.
 
-    With the names of 2020 among them the official client takes these too (auth contract 4.1).
+    With the names of 2020 among them the official client takes these too (docs/protocol/people.md#roles).
     """
     return {"roles": [_role_object(name) for name in (*ROLES, *(f"{name}_ROLE" for name in OF_2020))]}
 

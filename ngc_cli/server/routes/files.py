@@ -1,6 +1,6 @@
 """Files of versions: lists, signed links, the bytes behind them, and the older addresses that wget users know.
 
-Source: contract/models-and-transfers.md sections 1.4, 1.5 and 5.
+Source: docs/protocol/conventions.md and docs/protocol/transfers.md.
 """
 
 from __future__ import annotations

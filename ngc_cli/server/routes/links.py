@@ -1,6 +1,6 @@
 """What signed links lead to: contents to be fetched, parts of uploads to be sent.
 
-Source: contract/models-and-transfers.md sections 5.3 and 6.5.
+Source: docs/protocol/transfers.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Organizations, teams, their users, roles and invitations.
 
-Source: contract/auth-org-team-user.md sections 4.3 and 4.4; the endpoints are named by their numbers there. Rulings:
+Source: docs/protocol/people.md#endpoints and docs/protocol/conventions.md#paging; the endpoints are named by
+their numbers there. Rulings:
 
 * a role is a membership, so whoever loses the last one in an org is no member of it any more
 * somebody whom the registry knows joins at once; anybody else is invited and joins when a key is issued

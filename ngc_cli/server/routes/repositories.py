@@ -3,7 +3,7 @@
 The same rows as in ``routes.distribution``: what is pushed or deleted there shows here, and the other way round. Left out,
 because there is no scanner, signer or shop behind this registry: scans, signatures, licences, products.
 
-Source: contract/images.md section 2.
+Source: docs/protocol/images.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The search: one query language over everything that can be found, and label sets, of which there are none.
 
-A kind of thing takes part by an entry in ``SOURCES``. Source: contract/models-and-transfers.md 2.6 and 2.7.
+A kind of thing takes part by an entry in ``SOURCES``. Source: docs/protocol/artifacts.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Uploads: what is here already, parts, completion, and the commit that binds paths to contents.
 
-Source: contract/models-and-transfers.md section 6. Our extensions: ``customPartSize`` is honoured, and the answer
+Source: docs/protocol/transfers.md#upload. Our extensions: ``customPartSize`` is honoured, and the answer
 to a start lists the ``receivedParts`` so that a client that comes back sends only what is missing.
 """
 
@@ -151,7 +151,10 @@ def _part_numbers(asked: Any, count: int) -> Sequence[int]:
 
 
 async def complete(call: StreamCall) -> Response:
-    """Put the parts together and keep the content. Once more is no error. Never answers 400 (contract 6.5)."""
+    """Put the parts together and keep the content. Once more is no error. Never answers 400.
+
+    See docs/protocol/transfers.md#completion.
+    """
     body = await call.json_body()
     return await run_in_threadpool(_complete, call, body)
 

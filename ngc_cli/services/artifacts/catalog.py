@@ -1,7 +1,7 @@
 """Models and model-scripts: list, look at, create, change and remove.
 
 Both kinds are one implementation; ``ArtifactKind`` holds every difference that a use case needs to know.
-Source: contract/cli-surface.md sections 5 and 6, contract/models-and-transfers.md sections 2 to 4.
+Source: docs/cli.md, docs/protocol/artifacts.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def list_artifacts(
 ) -> list[Artifact]:
     """Artifacts whose path matches the pattern (all when empty), sorted by path unless limited.
 
-    ``filters`` are pairs of search field and value (contract 2.6).
+    ``filters`` are pairs of search field and value (docs/protocol/artifacts.md#search).
     """
     wanted = full_pattern(pattern, org, team)
     found = ArtifactApi(client, kind).search(wanted, org, team, filters)
@@ -74,8 +74,8 @@ def read(
 ) -> tuple[Located, Found]:
     """Read a target, also where the guide's own lines point beside it; one request when they do not.
 
-    Tries, in order: the target as given; without a team part that is a word for a kind (guide, G-10); as the
-    other kind (G-4). Raises NotFound, with how to list what there is, when none of them exists.
+    Tries, in order: the target as given; without a team part that is a word for a kind (docs/guide.md, G-10);
+    as the other kind (G-4). Raises NotFound, with how to list what there is, when none of them exists.
     """
     tries = [Located(kind, ref)]
     if ref.team in KIND_WORDS:
@@ -201,7 +201,7 @@ def kind_of(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> Artifact
 
 
 def wrong_kind(kind: ArtifactKind, actual: ArtifactKind, ref: ArtifactRef) -> NotFound:
-    """The refusal to remove something of another kind than was said (guide, G-3)."""
+    """The refusal to remove something of another kind than was said (docs/guide.md, G-3)."""
     return NotFound(
         f"there is no {kind.noun} {ref}: it is a {actual.noun}, and nothing was removed",
         hint=f"Type: ngc registry {actual.noun} remove {ref}",

@@ -1,6 +1,6 @@
 """Local files whose content becomes metadata: texts (overview, guides, notes) and metrics tables.
 
-All of them are read and checked before the first request. Source: contract/models-and-transfers.md section 3.
+All of them are read and checked before the first request. Source: docs/protocol/artifacts.md#metrics-tables.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_text(path: Path) -> str:
 
 
 def _near_names(path: Path) -> str:
-    """A hint with names in the same folder that look like the missing one (guide, G-16)."""
+    """A hint with names in the same folder that look like the missing one (docs/guide.md, G-16)."""
     try:
         names = [item.name for item in path.parent.iterdir()]
     except OSError:

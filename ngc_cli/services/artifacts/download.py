@@ -1,6 +1,6 @@
 """Download a version: find it, choose files, hand them to the transfer engine with links that renew themselves.
 
-Source: contract/models-and-transfers.md section 5, contract/cli-surface.md section 5.5.
+Source: docs/protocol/transfers.md#download, docs/cli.md#registry-model.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
 
 
 def _is_chosen(path: str, request: Request) -> bool:
-    """Whether the patterns choose a path (contract 5.4)."""
+    """Whether the patterns choose a path (docs/protocol/transfers.md#download)."""
     if request.include and not any(fnmatch.fnmatchcase(path, pattern) for pattern in request.include):
         return False
     return not any(fnmatch.fnmatchcase(path, pattern) for pattern in request.exclude)

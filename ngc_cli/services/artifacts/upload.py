@@ -1,6 +1,6 @@
 """Upload a version: list and hash files, send what the server lacks, bind paths to contents, open the version.
 
-A version becomes visible only by the last call. Source: contract/models-and-transfers.md section 6.
+A version becomes visible only by the last call. Source: docs/protocol/transfers.md#upload.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Image repositories and their tags: list, look at, create, change and remove.
 
-Source: contract/cli-surface.md section 4, contract/images.md section 2.
+Source: docs/cli.md#registry-image, docs/protocol/images.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# A registry may need a moment to describe what was pushed a moment ago (contract 2.3).
+# A registry may need a moment to describe what was pushed a moment ago (docs/protocol/images.md#tags).
 APPEARS_WITHIN_S = (1, 2, 4, 8, 15, 15)
 
 

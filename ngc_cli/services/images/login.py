@@ -1,7 +1,7 @@
 """Let other programs use the key: Docker's configuration, their own login, or their environment.
 
 The usual way stores no key: Docker, Podman, Skopeo and Buildah are told to ask ``docker-credential-ngc``.
-Source: contract/images.md section 8.
+Source: docs/protocol/storage.md#credential-helpers.
 """
 
 from __future__ import annotations

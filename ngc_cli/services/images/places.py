@@ -1,6 +1,6 @@
 """Places of images on this machine, as ``--output`` and ``--source`` name them.
 
-Source: contract/cli-surface.md sections 4.3 and 4.4; the words are those of skopeo and podman.
+Source: docs/cli.md#registry-image; the words are those of skopeo and podman.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Pull an image: to a layout, an archive or the daemon, going on where an earlier run stopped.
 
-The daemon pulls by itself, for it shares the layers it has; when it cannot, or is to keep to a rate, the image is
-fetched here and loaded. Source: contract/cli-surface.md section 4.3, contract/images.md sections 5.3 and 6.
+The daemon pulls by itself, for it shares the layers it has; when it cannot, or is to keep to a rate, the
+image is fetched here and loaded. Source: docs/cli.md#registry-image, docs/protocol/distribution.md#pull and
+docs/protocol/storage.md#formats-on-disk.
 """
 
 from __future__ import annotations
@@ -166,7 +167,10 @@ class _Pull:
         return Platform.parse(daemon_runs) if daemon_runs else this_machine()
 
     def _find(self) -> tuple[ImageRef, RemoteImage]:
-        """The image by digest or tag; without either ``latest``, else the tag recorded as the latest (4.3)."""
+        """The image by digest or tag; without either ``latest``, else the tag recorded as the latest.
+
+        See docs/cli.md#registry-image.
+        """
         ref = self.request.ref
         if ref.digest or ref.tag:
             return ref, self._resolve(ref)

@@ -1,7 +1,8 @@
 """Push an image: from a layout, an archive or the daemon; what the registry has is not sent again.
 
-The daemon pushes by itself, for it knows which layers it pulled compressed from where; when it cannot, or is to keep
-to a rate, the image is saved and sent from here. Source: contract/cli-surface.md section 4.4, contract/images.md 5.4.
+The daemon pushes by itself, for it knows which layers it pulled compressed from where; when it cannot, or is
+to keep to a rate, the image is saved and sent from here. Source: docs/cli.md#registry-image,
+docs/protocol/distribution.md#push.
 """
 
 from __future__ import annotations

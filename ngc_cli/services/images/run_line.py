@@ -1,6 +1,6 @@
 """The command line that runs a pulled image on this machine, chosen from what is installed.
 
-Source: container user guide, chapters 6.1 and 7.4; contract/images.md section 9.
+Source: container user guide, chapters 6.1 and 7.4; docs/protocol/storage.md#run-lines.
 """
 
 from __future__ import annotations

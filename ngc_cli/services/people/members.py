@@ -1,8 +1,8 @@
 """Members of an org and of its teams, and people invited: list, find, add, change, remove.
 
-Whoever is named by e-mail address or number is found first, so that only what is missing is changed and a command
-that runs twice changes nothing the second time. Source of the calls: contract/auth-org-team-user.md sections 4.5
-and 4.6; an API key may not be allowed to see invitations, so looking for them never fails a command about members.
+Whoever is named by e-mail address or number is found first, so that only what is missing is changed and a
+command that runs twice changes nothing the second time. Source of the calls: docs/protocol/people.md; an API
+key may not be allowed to see invitations, so looking for them never fails a command about members.
 """
 
 from __future__ import annotations

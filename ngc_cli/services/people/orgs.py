@@ -125,7 +125,10 @@ def rename_me(api: OrgApi, name: str) -> User:
 
 
 def creatable_team_name(name: str) -> str:
-    """The name in lower case; raises UsageError when a team cannot be called that (contract, T3)."""
+    """The name in lower case; raises UsageError when a team cannot be called that.
+
+    See docs/protocol/people.md#endpoints, T3.
+    """
     lower = name.lower()
     if _TEAM_NAME.fullmatch(lower) is None:
         raise UsageError(
@@ -142,7 +145,10 @@ def _checked_description(description: str) -> str:
 
 
 def _missing_team(api: OrgApi, org: str, name: str, error: NgcError) -> NotFound:
-    """The error for a team that is not there, with the names it may have been meant for (G-20)."""
+    """The error for a team that is not there, with the names it may have been meant for.
+
+    See docs/guide.md, G-20.
+    """
     try:
         names = [team.name for page in api.teams(org) for team in page.items]
     except NgcError:

@@ -447,7 +447,7 @@ def test_tags_and_repositories_are_removed_only_when_confirmed(
 def test_a_pattern_removes_nothing_of_another_repository(
     ngc: Shell, pushed: Callable[..., Descriptor], org: str
 ) -> None:
-    """The official client deletes from the first search hit (contract/images.md, trap 1)."""
+    """The official client deletes from the first search hit (docs/protocol/images.md#calls)."""
     pushed("net", ("1.0",))
     pushed("net2", ("1.0",))
     ngc.ok(f"registry image remove {org}/net:* -y")

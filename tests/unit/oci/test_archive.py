@@ -1,4 +1,4 @@
-"""Image archives, written and read (contract/images.md section 6)."""
+"""Image archives, written and read (docs/protocol/storage.md#formats-on-disk)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Challenges as registries write them (RFC 9110 section 11, contract/images.md section 4.1)."""
+"""Challenges as registries write them (RFC 9110 section 11, docs/protocol/distribution.md#token-endpoint)."""
 
 from __future__ import annotations
 

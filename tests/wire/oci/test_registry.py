@@ -155,7 +155,10 @@ def test_every_form_of_challenge_leads_to_a_token(front: TokenProxy, http: Http,
 def test_an_expired_token_is_dropped_and_the_challenge_of_a_bare_request_followed(
     front: TokenProxy, http: Http
 ) -> None:
-    """nvcr.io answers an expired token with the challenge of another endpoint (contract 4.1)."""
+    """nvcr.io answers an expired token with the challenge of another endpoint.
+
+    See docs/protocol/distribution.md#token-endpoint.
+    """
     repository = registry_of(front, http).repository("org/net")
     with pytest.raises(NotFound):
         repository.manifest("1")

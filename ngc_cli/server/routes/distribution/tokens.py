@@ -1,6 +1,7 @@
 """Tokens for the OCI API, and the check of its base path.
 
-Source: "Token Authentication Specification" of the distribution project, contract/images.md section 4.1.
+Source: "Token Authentication Specification" of the distribution project,
+docs/protocol/distribution.md#token-endpoint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Docker's configuration: our helper in and out, everything else untouched (contract/images.md section 8)."""
+"""Docker's configuration: our helper in and out, everything else untouched.
+
+See docs/protocol/storage.md#credential-helpers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People of the real service: what the embedded registry never answers (contract/auth-org-team-user.md 4.5, 4.6)."""
+"""People of the real service: what the embedded registry never answers (docs/protocol/people.md)."""
 
 from __future__ import annotations
 

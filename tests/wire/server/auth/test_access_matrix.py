@@ -1,8 +1,8 @@
 """Who may do what: every route of the server, asked by every kind of caller.
 
-The expectation is written out here, from section 3.2 of the guide and contract/cli-surface.md section 14, and shares
-nothing with the server's own table: RULES says what a kind of request needs, ROUTES which kind each route is. A
-route that is missing in ROUTES fails the test, and so does an entry without a route.
+The expectation is written out here, from section 3.2 of the guide and docs/protocol/people.md#roles, and
+shares nothing with the server's own table: RULES says what a kind of request needs, ROUTES which kind each
+route is. A route that is missing in ROUTES fails the test, and so does an entry without a route.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keys, tokens and the caller's own account over HTTP (contract/auth-org-team-user.md section 2)."""
+"""Keys, tokens and the caller's own account over HTTP (docs/protocol/authentication.md)."""
 
 from __future__ import annotations
 

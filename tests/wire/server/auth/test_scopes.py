@@ -1,4 +1,5 @@
-"""The token flow of nvcr.io (contract/images.md section 4.1), and who may do what with a token."""
+"""The token flow of nvcr.io (docs/protocol/distribution.md#token-endpoint), and who may do what with a
+token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models and resources and their versions over HTTP (contract/models-and-transfers.md sections 2 and 4)."""
+"""Models and resources and their versions over HTTP (docs/protocol/artifacts.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""File lists, signed links and the bytes behind them (contract/models-and-transfers.md sections 1.4, 1.5, 5)."""
+"""File lists, signed links and the bytes behind them.
+
+See docs/protocol/conventions.md and docs/protocol/transfers.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image repositories in the NGC API (contract/images.md section 2), and that both APIs show the same."""
+"""Image repositories in the NGC API (docs/protocol/images.md), and that both APIs show the same."""
 
 from __future__ import annotations
 
@@ -215,7 +215,10 @@ def test_tags_newest_first_with_sizes_and_variants(images: Images) -> None:
 
 
 def test_tag_list_over_pages_and_one_past_the_last(images: Images) -> None:
-    """100 tags, 100 a page: the official client asks for a second page (contract 2.2)."""
+    """100 tags, 100 a page: the official client asks for a second page.
+
+    See docs/protocol/conventions.md#paging.
+    """
     one = image("hello")
     repository = images.push("net", one, "t0")
     for number in range(1, 100):

@@ -1,4 +1,7 @@
-"""Orgs, teams, users and invitations over HTTP (contract/auth-org-team-user.md sections 4.3 and 4.4)."""
+"""Orgs, teams, users and invitations over HTTP.
+
+See docs/protocol/people.md#endpoints and docs/protocol/conventions.md#paging.
+"""
 
 from __future__ import annotations
 

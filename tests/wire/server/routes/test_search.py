@@ -1,4 +1,4 @@
-"""The search (contract/models-and-transfers.md sections 2.6 and 2.7)."""
+"""The search (docs/protocol/artifacts.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hash check, parts, completion, commit (contract/models-and-transfers.md section 6)."""
+"""Hash check, parts, completion, commit (docs/protocol/transfers.md#upload)."""
 
 from __future__ import annotations
 
