@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NOT_FOUND = "credentials not found in native keychain"
 _NO_SERVER = "no credentials server URL"
 _NO_USER = "no credentials username"
+# A host name or one credential; a file piped in by mistake must not fill the memory.
 _INPUT_MAX_BYTES = 1 << 20
 
 

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_NAME_CHARS = (
-    40  # of the target in the temporary name: at 4 bytes a character well below the usual limit of 255
-)
+# of the target in the temporary name: at 4 bytes a character well below the usual limit of 255
+_NAME_CHARS = 40
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ngc_cli.errors import UsageError
 
 _WILDCARD = re.compile(r"[*?\[\]]")
 _NAME = re.compile(r"[a-z][a-z\d._-]{0,127}")
+# docs/cli.md#targets.
 _VERSION_MAX = 255
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")

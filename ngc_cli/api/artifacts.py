@@ -26,8 +26,10 @@ from ngc_cli.errors import NotFound, ServerError
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef
 
+# What the service takes in one request (docs/protocol/transfers.md).
 _HASHES_PER_CALL = 100
 _FILES_PER_COMMIT = 4000
+# The part size of the service, whatever is asked for (docs/protocol/transfers.md).
 SERVICE_PART_BYTES = 500_000_000
 
 

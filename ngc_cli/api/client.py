@@ -18,7 +18,9 @@ from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
 from ngc_cli.http.session import Http
 from ngc_cli.http.status import error_from_transport
 
+# A hundred times the largest page of links there is; a hostile answer must not fill the memory.
 _ANSWER_LIMIT_BYTES = 256 * 1024 * 1024
+# What the official client allows for calls in which the service works through all files of a version.
 SLOW_CALL_S = 299.0
 USER_LEVEL = Scope()
 

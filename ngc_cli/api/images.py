@@ -13,6 +13,7 @@ from ngc_cli.api.wire import decode, decode_list, encode, found_image
 from ngc_cli.records import ImageManifest, ImageRepository, ImageTag
 from ngc_cli.refs import ImageRef
 
+# The largest page that the service grants here.
 _TAGS_PER_PAGE = 100
 
 

@@ -20,7 +20,9 @@ from ngc_cli.records import Invitation, Org, Team, User
 
 Record = TypeVar("Record")
 
+# More than a person is in: one request shows all.
 _ORGS_PER_PAGE = 500
+# The largest page that the service grants for people and teams.
 _PEOPLE_PER_PAGE = 100
 
 

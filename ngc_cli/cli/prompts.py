@@ -10,6 +10,7 @@ from ngc_cli.errors import ConfigError, NgcError, NotAuthenticated, UsageError
 
 Answer = TypeVar("Answer")
 
+# A key is a few hundred characters; a file piped in by mistake must not fill the memory.
 _INPUT_LIMIT = 1 << 20
 
 

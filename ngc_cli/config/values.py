@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]+")
-_RETRIES_MAX = (
-    100  # with waits of up to 30 s that is most of an hour for one request: more can only be a slip
-)
+# with waits of up to 30 s that is most of an hour for one request: more can only be a slip
+_RETRIES_MAX = 100
 _WORKERS_MAX = 256  # a registry sees each worker as a connection; more than that looks like an attack
 _ATTEMPTS_MAX = 5  # the official client clamps there as well
 

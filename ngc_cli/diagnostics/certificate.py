@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+# ASN.1 tags (X.690) of what is read here; the version of a certificate has one of its own (RFC 5280 section 4.1).
 _SEQUENCE, _SET, _OID = 0x30, 0x31, 0x06
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _BMP_STRING = 0x1E

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ngc_cli.config import variables as table
 
+# Enough for some 100,000 files; the size of a larger folder is told as "more than".
 DIRECTORY_LIMIT_S = 2.0
 
 HIDDEN = "set, value hidden"

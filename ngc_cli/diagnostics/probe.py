@@ -37,7 +37,9 @@ from ngc_cli.units import format_size
 log = logging.getLogger("ngc_cli.http")
 
 Result = TypeVar("Result")
+# Headers of an answer are shown up to here: enough for all that proxies add, short enough for a ticket.
 _HEADERS_SHOWN_BYTES = 4096
+# Small, so that a slow line shows progress and a time limit is looked at often.
 _BLOCK_BYTES = 64 * 1024
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64  # OpenSSL: X509_V_ERR_*
 

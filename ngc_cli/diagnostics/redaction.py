@@ -23,7 +23,9 @@ _PARAMETERS = re.compile(
     r"(?i)\b((?:x-amz-|x-goog-)?(?:signature|sig|credential|security-token|token|policy|key-pair-id|password|secret))"
     r"=[^\s&\"'<>]+"
 )
+# Shorter values (yes, 1, none) stand in ordinary text as well and would blank it.
 _SECRET_SHORTEST = 8
+# A home folder such as "/" would be found everywhere.
 _ENCODED_HOME_SHORTEST = 5
 
 

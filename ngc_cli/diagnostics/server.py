@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ngc_cli.records import Artifact, User
 
 PUBLIC_ECHOES = ("https://api.ipify.org", "https://checkip.amazonaws.com/", "https://ifconfig.co/ip")
+# The external address is a remark: it may not hold up what matters.
 _ECHO_LIMIT_S = 3.0
+# One page: whether reading works shows in the first model that has files.
 _ARTIFACTS_LOOKED_AT = 100
 
 

@@ -30,7 +30,9 @@ _PACKAGES = (
     "sqlalchemy",
 )
 _NATIVE_HELPERS = ("nvidia-container-cli", "nvidia-container-runtime-hook", "nvidia-ctk")
+# Docker 19.03 brought --gpus.
 _NATIVE_SINCE = (19, 3)
+# A program that tells its version needs less than a second; one that waits for a daemon hangs.
 _COMMAND_LIMIT_S = 4.0
 
 

@@ -21,6 +21,7 @@ from ngc_cli.errors import NgcError
 
 Form = Literal["install", "client", "server", "user"]
 FORMS: tuple[Form, ...] = ("install", "client", "server", "user")
+# Half a minute is what people wait for before they press Ctrl-C; two seconds are kept for the output.
 LIMIT_S = 28.0
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ngc_cli.http.session import Http
 
+# A token is renewed before a long request could outlive it; of a short-lived one a tenth is kept.
 _RENEW_MARGIN_S = 300.0
 _JWT_PART = re.compile(r"[A-Za-z0-9_-]+=*")
 

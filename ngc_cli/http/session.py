@@ -26,12 +26,17 @@ from ngc_cli.urls import keeps_tls, origin
 
 log = logging.getLogger("ngc_cli.http")
 
+# Overload and gateways: the same request may succeed a moment later.
 RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+# RFC 9110 section 15.4, without those that name a choice or no change.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Object stores redirect once or twice; more is a loop.
 _MAX_REDIRECTS = 5
 _USER_AGENT = f"ngc-cli/{__version__}"
+# Who is told to wait longer than this had rather know it and come back.
 _MAX_WAIT_S = 120.0
+# http.client sends 16 KiB at a time, which cost most of the time of an upload.
 _BLOCK_BYTES = 1024 * 1024
 
 Body = bytes | Callable[[], Any]

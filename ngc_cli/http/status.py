@@ -28,7 +28,9 @@ from ngc_cli.errors import (
 )
 from ngc_cli.http.redact import redact_text, redact_url
 
+# An explanation is a few hundred bytes; the rest of an error body is not read.
 _BODY_LIMIT = 64 * 1024
+# Four lines of a terminal.
 _TEXT_LIMIT = 300
 
 _KINDS: dict[int, tuple[type[NgcError], str]] = {

@@ -37,10 +37,13 @@ from ngc_cli.oci.layout import Content, Layout, Section
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index, Manifest
 
 _DOCKER_FILE = "manifest.json"
+# Read and hashed at once: large enough that Python does not show, small enough for flat memory.
 _BLOCK_BYTES = 1024 * 1024
+# An image has a few hundred files in its archive; an endless archive must end.
 _MEMBERS_MAX = 20_000
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+# gzip's own default, and Docker's.
 _COMPRESSION_LEVEL = 6
 
 OnBytes = Callable[[int], None]

@@ -28,8 +28,11 @@ from ngc_cli.urls import is_loopback, origin
 if TYPE_CHECKING:
     import requests
 
+# Distribution token specification: a token without expires_in lives 60 seconds.
 _DEFAULT_LIFETIME_S = 60.0
+# Token services of replicated registries lag behind the key by a moment.
 _SECOND_TRY_AFTER_S = 0.5
+# A token is a few kilobytes.
 _ANSWER_MAX_BYTES = 1024 * 1024
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -20,6 +20,7 @@ from ngc_cli.oci.manifest import Index, Manifest, layers_of, unique
 from ngc_cli.oci.registry import Repository, UploadSession
 
 CHUNK_BYTES = 64 * 1024 * 1024  # a break costs no more than this, and the request for each chunk little
+# What registries answer for an upload session that they no longer have or that stands elsewhere.
 _SESSION_LOST = frozenset({400, 404, 416})
 
 OpenBody = Callable[[ByteRange], Any]

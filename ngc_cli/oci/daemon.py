@@ -22,11 +22,16 @@ from ngc_cli.errors import LocalFileError, NgcError, NotFound
 from ngc_cli.http.redact import redact_text
 from ngc_cli.urls import is_loopback
 
+# The daemon is on this machine: it answers at once or not at all.
 _CONNECT_TIMEOUT_S = 3.0
+# Between two lines of progress, while the daemon unpacks a large layer.
 _ANSWER_TIMEOUT_S = 60.0
 _WORK_TIMEOUT_S = 1800.0  # a daemon says nothing while it unpacks a layer of many GB
+# A line of progress is a few hundred bytes.
 _LINE_MAX_BYTES = 1024 * 1024
+# What passes to and from the daemon at once.
 _BLOCK_BYTES = 1024 * 1024
+# Docker 19.03: the first with --gpus, and what Podman speaks.
 _API = (1, 40)
 
 

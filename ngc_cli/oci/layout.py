@@ -25,8 +25,11 @@ FULL_NAME = "io.containerd.image.name"
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
 LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
+# Real images nest indexes once; a cycle or a chain made to exhaust us ends here.
 INDEX_DEPTH_MAX = 4
+# Read and hashed at once.
 _BLOCK_BYTES = 1024 * 1024
+# Hashing larger blobs again at each run would cost more than their transfer saves.
 _TRUSTED_FROM_BYTES = 1024 * 1024
 
 

@@ -25,7 +25,9 @@ from ngc_cli.oci.descriptor import (
     read_media_type,
 )
 
+# distribution-spec: registries take manifests of 4 MiB at least, and hardly any takes more.
 MANIFEST_MAX_BYTES = 4 * 1024 * 1024
+# The largest images have some 130 layers; a manifest of 4 MiB could name 20,000.
 _CHILDREN_MAX = 10_000
 
 

@@ -37,9 +37,12 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+# What the larger registries grant at most; a smaller answer is followed by its Link header.
 _TAGS_PER_PAGE = 1000
+# An endless chain of Link headers must end.
 _PAGES_MAX = 10_000
 _SLOW_S = 300.0  # a registry may read a large blob again before it answers
+# A thousand tags or referrers with their annotations.
 _PAGE_MAX_BYTES = 16 * 1024 * 1024
 
 Body = bytes | Callable[[], Any]

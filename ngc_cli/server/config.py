@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOKEN_TTL_S = 3600  # clients renew at the end; a longer life gains nothing, since the key is looked up anyway
-LINK_TTL_S = (
-    6 * 3600
-)  # a file is asked for with one link, however slow the line: 6 hours carry 20 GB at 1 MB/s
-BODY_LIMIT_BYTES = (
-    32 * 1024 * 1024
-)  # JSON and manifests (4 MiB); a commit of 4,000 files with long paths has 5 MB
-GRACE_S = (
-    3600  # longer than a push or download takes between two steps, so that gc never removes what is in use
-)
+# A file is asked for with one link, however slow the line: 6 hours carry 20 GB at 1 MB/s.
+LINK_TTL_S = 6 * 3600
+# JSON and manifests (4 MiB); a commit of 4,000 files with long paths has 5 MB.
+BODY_LIMIT_BYTES = 32 * 1024 * 1024
+# Longer than a push or download takes between two steps, so that gc never removes what is in use.
+GRACE_S = 3600
 ABANDONED_S = 7 * 24 * 3600  # an upload that breaks off on a Friday resumes on Monday
 
 
@@ -23,7 +20,7 @@ class ServerConfig:
     """Where the registry keeps its data and how long what it signs stays good.
 
     ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
-    the origin the request used. ``content_store`` names one of ``content.store.BACKENDS``.
+    the origin the request used. ``content_store`` names one of ``content.backends.BACKENDS``.
     """
 
     data_dir: Path

@@ -12,7 +12,9 @@ from typing import Any
 
 from ngc_cli.server.problems import unprocessable
 
+# The largest page that the service grants.
 PAGE_SIZE_MAX = 1000
+# Larger page numbers overflow the offset of a database.
 _NUMBER_MAX = 2**31
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+# A registry starts within a second: a person does not see this wait.
 _POLL_S = 0.02
 
 

@@ -28,6 +28,7 @@ WHOLE_FILE_BYTES = 16 * MIB  # in one request up to there: a second one would co
 _PROGRESS_BYTES = MIB  # a try that brings less before it breaks counts as a failure: no endless crawling
 _SLOW_READ_S = 0.25  # longest time that a read may take, so that a cancel is noticed at once for a person
 _SMALLEST_READ_BYTES = 64 * 1024  # what one receive of a socket brings; less would only cost calls
+# RFC 9110 section 15.5.17.
 _RANGE_NOT_SATISFIABLE = 416
 
 

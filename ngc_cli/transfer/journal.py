@@ -35,12 +35,16 @@ from ngc_cli.transfer.parts import merged
 
 STATE_FOLDER = ".ngc-transfer"
 """Folder of all states in a destination; never content."""
+# A living owner touches its state this often.
 BEAT_S = 0.5
+# Three beats and some: an owner on another machine that is silent for as long is dead.
 _SILENT_S = 1.6
+# Far beyond any pause of a living process: nobody needs to be watched.
 _LONG_SILENT_S = 10.0
 _IDLE = ".idle"
 _LOG = "log.jsonl"
 _DONE = "done.jsonl"
+# Entries and bytes that a kill may lose: those files are only hashed again.
 _BATCH_FILES = 64
 _BATCH_BYTES = 4 * 1024 * 1024
 

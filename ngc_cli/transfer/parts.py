@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ngc_cli.byte_range import ByteRange
 
-MIB = 1024 * 1024
+MIB = 1024 * 1024  # bytes of a mebibyte
 SMALLEST_RANGE_BYTES = 2 * MIB  # below that the round trip of a request costs more than its bytes
 LARGEST_RANGE_BYTES = 64 * MIB  # a connection that is slow or breaks off holds up no more than this
 SMALLEST_PART_BYTES = 5 * MIB  # the least that S3 takes for a part that is not the last one

@@ -17,6 +17,7 @@ from ngc_cli.errors import LocalFileError
 from ngc_cli.transfer.journal import STATE_FOLDER
 
 _UNSAFE = re.compile(r"[\x00\\\ud800-\udfff]|^[A-Za-z]:|^/|(?:^|/)\.\.?(?:/|$)|//|/$|^$")
+# NAME_MAX of Linux and macOS; Windows counts 255 UTF-16 units, which is never less.
 _NAME_MAX_BYTES = 255
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})

@@ -22,9 +22,8 @@ from ngc_cli.transfer.manager import Cancelled, Limiter, Pool, Task, with_retrie
 from ngc_cli.transfer.parts import MIB
 
 _IN_FLIGHT_BYTES = 16 * MIB  # what a kill may cost: three parts of the usual 5 MiB fill a fast link
-_LOOK_AGAIN_S = (
-    0.2  # how soon a worker without work sees that the pool stops; what it waits for wakes it at once
-)
+# how soon a worker without work sees that the pool stops; what it waits for wakes it at once
+_LOOK_AGAIN_S = 0.2
 
 OpenBody = Callable[[ByteRange], FileBody]
 """Makes the request body of a range of the content; a new body takes the place of the one before."""

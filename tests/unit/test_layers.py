@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,26 @@ def test_the_version_does_not_even_import_typer() -> None:
     code = "import sys\nfrom ngc_cli.main import main\nmain(['--version'])\nassert 'typer' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"NGC Registry CLI {ngc_cli.__version__}\n"), done.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_every_number_has_its_reason(path: Path) -> None:
+    """A constant that is a number has a comment or docstring that says why, or stands in the group of one."""
+    text = path.read_text()
+    lines, body = text.splitlines(), ast.parse(text).body
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        is_number = isinstance(node.value, (ast.Constant, ast.BinOp)) and not any(
+            isinstance(part, (ast.Name, ast.Attribute))
+            or isinstance(getattr(part, "value", None), (str, bytes, bool))
+            for part in ast.walk(node.value)
+        )
+        explained = isinstance(following, ast.Expr) or any("#" in line for line in _block(lines, node.lineno))
+        assert not (is_number and node.targets[0].id.isupper()) or explained, lines[node.lineno - 1]
+
+
+def _block(lines: list[str], number: int) -> list[str]:
+    """The line of a statement, and what stands above it without a blank line between."""
+    above = list(itertools.takewhile(str.strip, reversed(lines[: number - 1])))
+    return [lines[number - 1], *above]

@@ -16,9 +16,13 @@ from typing import Any
 from ngc_cli.server.problems import unprocessable
 
 Check = Callable[[str, Any], Any]
+# Texts of one line, as the service limits them (docs/protocol/artifacts.md).
 _SHORT = 255
+# A signed 32-bit integer, in every database.
 _INT_MAX = 2**31 - 1
+# Metrics tables of a version (docs/protocol/artifacts.md).
 _TABLES_MAX = 3
+# Pairs of a metrics table (docs/protocol/artifacts.md).
 _ATTRIBUTES_MAX = 12
 _BAD_LINK = re.compile(r"[\s\x00-\x1f\x7f]|^\s*(?:javascript|data|vbscript):", re.IGNORECASE)
 _PRECISION_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")

@@ -24,9 +24,8 @@ from ngc_cli.server.images.repositories import access_resource, find_repository
 from ngc_cli.server.metadata import ApiKey, Org, Team
 from ngc_cli.server.problems import ErrorFormat, Problem, forbidden
 
-TOKEN_TTL_S = (
-    600  # longer than one request takes to start, short enough to make a leaked token worthless soon
-)
+# longer than one request takes to start, short enough to make a leaked token worthless soon
+TOKEN_TTL_S = 600
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _AUDIENCE = "registry"
 _ACTIONS = {"pull": Action.DOWNLOAD, "push": Action.PUSH, "delete": Action.DELETE_IMAGE}

@@ -44,9 +44,8 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DIGESTS_IN_MEMORY = (
-    64  # uploads at a time whose hash runs ahead; each holds some hundred bytes and a list of paths
-)
+# uploads at a time whose hash runs ahead; each holds some hundred bytes and a list of paths
+_DIGESTS_IN_MEMORY = 64
 
 
 class FolderStore:

@@ -15,6 +15,7 @@ _NAME = re.compile(_COMPONENT)
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT}){{1,2}}")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _REFERRERS_TAG = re.compile(r"sha(?:256|512)-[0-9a-f]{64}")
+# distribution-spec: clients limit host and name together to 255 characters.
 _PATH_MAX = 255
 _NOT_IN_TEAMS = frozenset({"images", "tags"})
 API_WORDS = frozenset(

@@ -17,9 +17,8 @@ from sqlalchemy.types import TypeDecorator
 
 _BUSY_TIMEOUT_MS = 30_000  # writers queue: hundreds of them, some milliseconds each, fit before one gives up
 _CREATE_ATTEMPTS = 5  # several processes that start at once each create some tables; 2 are enough in practice
-_WRITE_ATTEMPTS = (
-    3  # the second attempt finds the row that the first collided with, unless that was removed again
-)
+# the second attempt finds the row that the first collided with, unless that was removed again
+_WRITE_ATTEMPTS = 3
 _POOL_SIZE, _POOL_OVERFLOW = (
     20,
     30,

@@ -35,12 +35,18 @@ from ngc_cli.server.problems import conflict, exists, not_found, unprocessable
 
 Offer = tuple[Team | None, str]
 
+# Pages as the service makes them (docs/protocol/people.md).
 _ORGS_PER_PAGE = 500
 _PEOPLE_PER_PAGE = 100
+# A signed 32-bit integer, in every database.
 _ID_MAX = 2**31 - 1
+# Minutes that an invitation may live, as the service has it (docs/protocol/people.md).
 _EXPIRY_MIN = range(5, 48801)
+# A day.
 _DEFAULT_EXPIRY_MIN = 1440
+# A page of text, more than an e-mail needs.
 _MESSAGE_MAX = 10000
+# Many times the roles there are; a body may not list millions.
 _ROLES_MAX = 1000
 
 

@@ -28,6 +28,7 @@ from ngc_cli.server.problems import exists, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places
 from ngc_cli.server.routes.search import SOURCES, Hit, Visible
 
+# Without a wish; as the service has it.
 _PAGE_SIZE = 100
 _MEMBERS: Mapping[str, Check] = {
     "displayName": text(64, at_least=2),

@@ -23,8 +23,11 @@ from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import Artifact, Org, Team, User, chunked
 from ngc_cli.server.problems import not_found, unprocessable
 
+# Without a wish; as the service has it.
 _PAGE_SIZE = 100
+# The largest page that the service grants.
 _LARGEST_PAGE_SIZE = 1000
+# Longer than any path can be.
 _PATTERN_LENGTH = 1023
 _PREFIX = "resourceId:"
 

@@ -36,13 +36,21 @@ from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import conflict, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, of_kind
 
+# The part size of the service.
 PART_BYTES = 500_000_000
+# About what object stores take; smaller parts cost a request each.
 _SMALLEST_PART_BYTES = 5_000_000
+# What object stores take.
 _MOST_PARTS = 10_000
+# 1 TiB: a slip of a client may not reserve more.
 _LARGEST_FILE_BYTES = 2**40
+# What the columns hold; files of models are shorter by far.
 _LONGEST_PATH = 1023
+# Ten times what our client asks for at once.
 _MOST_HASHES = 1000
+# What the service takes in one commit.
 _MOST_FILES = 4000
+# An error names the first of many.
 _LISTED_IN_MESSAGE = 5
 
 

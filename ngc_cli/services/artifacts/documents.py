@@ -14,9 +14,12 @@ from ngc_cli.errors import LocalFileError, UsageError
 from ngc_cli.records import KeyValue, MetricsTable
 from ngc_cli.similar import did_you_mean
 
+# What the service takes (docs/protocol/artifacts.md).
 _TABLES_MAX = 3
 _ATTRIBUTES_MAX = 12
+# What the service takes (docs/protocol/artifacts.md).
 _TEXT_MAX = 255
+# Metadata is text for people; a larger file is a slip, such as a model in place of its overview.
 _FILE_MAX_BYTES = 16 * 1024 * 1024
 
 

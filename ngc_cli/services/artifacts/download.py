@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ngc_cli.records import FileEntry
 
 UPLOAD_COMPLETE = "UPLOAD_COMPLETE"
+# A screen of names.
 _LISTED_AT_ONCE = 20
 
 

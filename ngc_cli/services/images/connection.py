@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ngc_cli.events import Progress
     from ngc_cli.oci.registry import Registry, Repository
 
+# One page: enough for a hint, and no wait for a repository with many.
 _TAGS_LOOKED_AT = 1000
 
 

@@ -24,6 +24,7 @@ from ngc_cli.http.redact import redact_text
 HELPER: Final = "ngc"
 HELPER_PROGRAM: Final = f"docker-credential-{HELPER}"
 PROGRAMS: Final = ("docker", "podman")
+# docker login asks the registry, which may be slow; a login that asks a question hangs.
 _LOGIN_TIMEOUT_S = 120
 
 

@@ -14,6 +14,7 @@ from ngc_cli.errors import NgcError
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.services.images.places import OCI, OCI_ARCHIVE, Place
 
+# Docker 19.03 brought --gpus.
 _NATIVE_GPU_RELEASE = (19, 3)
 _TOOLKIT = ("nvidia-container-cli", "nvidia-container-runtime-hook", "nvidia-ctk")
 _OPTIONS = "-it --rm"

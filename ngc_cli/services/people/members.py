@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ngc_cli.api.orgs import OrgApi
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+# RFC 3696: 64 characters, the sign, and 255.
 _EMAIL_MAX = 320
 _EXPIRY_HOURS = {"1 hour": 1, "6 hours": 6, "24 hours": 24, "1 week": 168, "1 month": 720}
 _REFUSED = (Forbidden, NotAuthenticated)

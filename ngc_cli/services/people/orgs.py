@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 _TEAM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,17}[a-z0-9]")
+# What the service takes (docs/protocol/people.md).
 _DESCRIPTION_MAX = 255
 
 

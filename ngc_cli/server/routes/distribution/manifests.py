@@ -25,9 +25,8 @@ from ngc_cli.server.routes.distribution.repository import (
     require_digest,
 )
 
-_REFERRERS_MAX_BYTES = (
-    oci.MANIFEST_MAX_BYTES - 1024
-)  # clients read an index of at most that size; 1 KiB frames it
+# Clients read an index of at most that size; 1 KiB frames it.
+_REFERRERS_MAX_BYTES = oci.MANIFEST_MAX_BYTES - 1024
 
 
 def get_manifest(call: Call) -> Response:
