@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ngc_cli.api.artifacts import ArtifactApi
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound
@@ -28,7 +29,6 @@ from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
 from ngc_cli.transfer.verify import plan_download, verify_folder
 
 if TYPE_CHECKING:
-    from ngc_cli.api.artifacts import ArtifactApi
     from ngc_cli.api.client import ApiClient
     from ngc_cli.events import Progress
     from ngc_cli.http.session import Http

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc_cli.api.artifacts import PartUpload
+from ngc_cli.api.artifacts import ArtifactApi, PartUpload
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
@@ -29,7 +29,6 @@ from ngc_cli.transfer.parts import part_range, part_size
 from ngc_cli.transfer.upload import OpenBody, send
 
 if TYPE_CHECKING:
-    from ngc_cli.api.artifacts import ArtifactApi
     from ngc_cli.api.client import ApiClient
     from ngc_cli.events import Progress
     from ngc_cli.records import ArtifactVersion
