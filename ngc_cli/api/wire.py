@@ -218,7 +218,7 @@ def _convert_one(kind: Any, value: Any) -> Any:
     if kind in (int, float):
         try:
             number = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # infinity is no integer
             return None
         return None if isinstance(value, bool) or (kind is int and isinstance(value, float)) else number
     if kind is str and isinstance(value, (str, int, float)):

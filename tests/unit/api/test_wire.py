@@ -86,7 +86,9 @@ def test_hostile_json_becomes_a_record_or_an_ngc_error(value: object) -> None:
             continue
 
 
-@pytest.mark.parametrize("value", [None, [], {}, {"name": ["x"]}, {"name": "t", "id": "seven"}])
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"name": ["x"]}, {"name": "t", "id": "seven"}, {"name": "t", "id": float("inf")}]
+)
 def test_wrong_shapes_are_server_errors(value: object) -> None:
     with pytest.raises(ServerError):
         wire.decode(Team, value)
