@@ -2,7 +2,7 @@
 
 A view is a Table, a Block, a Summary, or Blocks under each other; ``data`` is always the JSON value of the same
 result. ``OUTPUT_FORMATS`` at the end is the register of formats; a new one is an entry there and its name in
-``ngc_cli.config.FORMATS``.
+``ngc_cli.config.variables.FORMATS``.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class _Resolution:
         )
 
     def _load(self) -> ConfigFile:
-        """The config file; one that this user cannot open is told and passed over, as containers need it."""
+        """The config file. One that this user may not open is skipped with a warning: containers mount such files."""
         try:
             config = load(self.path)
         except UnreadableConfig as error:

@@ -79,7 +79,7 @@ class OsKeyring:
         self._given_up = False
 
     def backend_name(self) -> str:
-        """Which keyring it is; raises KeyringUnavailable. No key is asked for, so that no dialog opens."""
+        """The name of the keyring; raises KeyringUnavailable. Reads no key, so that no dialog opens."""
         return self._within_deadline(
             lambda backend, live: f"{type(backend).__module__}.{type(backend).__qualname__}"
         )
@@ -109,7 +109,7 @@ class OsKeyring:
         self._within_deadline(remove)
 
     def _within_deadline(self, action: Callable[[KeyringBackend, Callable[[], bool]], Result]) -> Result:
-        """Run the action with the usable backend; it is told when nobody waits for it any more."""
+        """Run the action with the usable backend, within the deadline; its second argument tells if it still counts."""
         import threading
 
         silent = f"the OS keyring did not answer within {self._deadline_s:g} s"

@@ -61,7 +61,10 @@ class Bundle:
             raise self._unwritable(failed) from failed
 
     def write(self, about: Mapping[str, Any], report: Any, text: str, redactor: Redactor) -> None:
-        """Fill the file, which has its name when the block ends; ``about`` opens the manifest, report and text are the two forms of the findings."""
+        """Fill the file, which has its name when the block ends.
+
+        ``about`` opens the manifest; report and text are the two forms of the findings.
+        """
         files = {
             "report.txt": redactor.text(text, "report.txt"),
             "report.json": json.dumps(redactor.value(report, "report.json"), indent=4, sort_keys=True) + "\n",

@@ -416,7 +416,7 @@ class _Walk:
         return response
 
     def attempt(self, action: Callable[[], Result], silence: str, *, proxy: bool = False) -> Result:
-        """The result of an exchange on the connection, its failures told as what they are."""
+        """The result of an exchange on the connection; every failure becomes the cause that it stands for."""
         assert self.sock is not None
         who = f"the proxy {redact_url(self.proxy)}" if proxy else self.host
         try:

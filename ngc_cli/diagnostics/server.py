@@ -59,7 +59,7 @@ class Place:
 
     @property
     def scope(self) -> Scope:
-        """What tokens are asked for."""
+        """The scope that tokens are requested for."""
         return Scope(self.org, self.team)
 
 

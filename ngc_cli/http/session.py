@@ -140,10 +140,10 @@ class Http:
             raise error_from_response(response)
 
     def get_once(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """One try of a GET without credentials, by the shortest way: thousands of small files are fetched by it.
+        """A single GET without credentials, straight through urllib3.
 
-        Returns an answer of status 200 or 206, streamed; raises as ``send`` does. What is not plain (a proxy, a
-        redirect) goes through ``send``.
+        It skips what requests does for each call, which is most of the time of a small file. Returns a streamed
+        answer of status 200 or 206; raises as ``send`` does. Proxies and redirects go through ``send``.
         """
         pool = self._pool(url)
         if pool is None:

@@ -102,7 +102,7 @@ class _Token:
 
 
 class RegistryLogin:
-    """Who one registry is asked as: ``$oauthtoken`` with a key, or nobody; and the tokens it gave."""
+    """Credentials for one registry (a key as ``$oauthtoken``, or none), and the tokens it issued, by scope."""
 
     def __init__(self, http: Http, registry_url: str, key: str, *, auth_url: str = "") -> None:
         self.registry_url = registry_url.rstrip("/")
@@ -126,7 +126,7 @@ class RegistryLogin:
         return RegistryAuth(self, scopes)
 
     def authorization(self, scopes: tuple[str, ...]) -> str:
-        """The value of ``Authorization``; empty until the registry has asked for a login."""
+        """The value of ``Authorization``; empty until the registry has sent a challenge."""
         with self._lock:
             token = self._tokens.get(scopes)
             if self._challenge is not None and (token is None or time.monotonic() >= token.renew_at_s):
@@ -238,7 +238,7 @@ class RegistryAuth:
         self._scopes = scopes
 
     def headers(self, url: str) -> Mapping[str, str]:
-        """The token when the URL lies at the registry and the registry has asked for one."""
+        """The token, if the URL is of the registry's origin and the registry has sent a challenge."""
         if origin(url) != origin(self._login.registry_url):
             return {}
         value = self._login.authorization(self._scopes)

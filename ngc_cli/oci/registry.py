@@ -260,7 +260,7 @@ class Repository:
             raise IntegrityError(f"{self.registry.host} stored {digest} as {told}")
 
     def cancel_upload(self, session: UploadSession) -> None:
-        """Give an upload up; a registry that does not know how to is none the worse."""
+        """Cancel an upload session. Registries without DELETE answer 404 or 405, which is ignored."""
         self._send("DELETE", session.location, expect=(404, 405)).close()
 
     def _blob(self, descriptor: Descriptor) -> str:

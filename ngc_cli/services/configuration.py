@@ -248,7 +248,7 @@ def _store_key(keyring: OsKeyring, name: str, key: Secret, storage: str, values:
 
 
 def _forget(keyring: OsKeyring, names: Iterable[str]) -> tuple[str, ...]:
-    """Delete keys from the keyring; what cannot be deleted is told, for the entry no longer matters to us."""
+    """Delete keys from the keyring; a failure is only a warning, since nothing refers to the entry any more."""
     warnings = []
     for name in names:
         try:

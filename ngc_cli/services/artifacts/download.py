@@ -188,7 +188,7 @@ def _outcome(found: _Found, report: DownloadReport, started_s: float) -> Outcome
 
 
 def _shared_error(errors: list[NgcError]) -> NgcError | None:
-    """The error that speaks for all: one of integrity, so that damage is told from a network at fault."""
+    """The error that gives the exit code: an IntegrityError if there is one, so that damage is named as such."""
     return next((error for error in errors if isinstance(error, IntegrityError)), None)
 
 

@@ -291,7 +291,7 @@ class Members:
         return self._pending("", email) or (self._pending(team, email) if team else [])
 
     def _require_team(self, addition: Addition) -> None:
-        """Make sure that the team exists, or create it when that is asked for."""
+        """Check that the team exists; with ``--create-team``, create it."""
         team = addition.team
         if team in self._teams_seen:
             return
