@@ -14,10 +14,17 @@ from typing import Any, Generic, TypeVar
 
 from ngc_cli.errors import UsageError
 from ngc_cli.similar import did_you_mean
+from ngc_cli.terminal_text import visible, visible_lines
 
 RULE = "-" * 50
 Record = TypeVar("Record")
-Cell = str | int | float | None
+
+
+class Lines(tuple[str, ...]):
+    """A cell of several lines."""
+
+
+Cell = str | int | float | Lines | None
 
 
 @dataclass(frozen=True)
@@ -167,11 +174,11 @@ def _ascii(view: View) -> str:
     if isinstance(view, Table):
         return _ascii_table(view)
     if isinstance(view, Block):
-        lines = [RULE, f"  {view.title}", *_field_lines(view.fields, 4), RULE]
+        lines = [RULE, f"  {visible(view.title)}", *_field_lines(view.fields, 4), RULE]
     elif isinstance(view, Summary):
         lines = [RULE, *_field_lines(view.fields, 0), RULE]
         if view.first_line:
-            lines.insert(0, view.first_line)
+            lines.insert(0, visible(view.first_line))
     else:
         lines = [_ascii(part) for part in view.parts]
     return "\n".join(lines)
@@ -181,7 +188,7 @@ def _field_lines(fields: Sequence[Field | str], indent: int) -> list[str]:
     lines: list[str] = []
     for item in fields:
         if isinstance(item, str):
-            lines += [" " * indent + line for line in item.splitlines() or [""]]
+            lines += [" " * indent + visible(line) for line in item.splitlines() or [""]]
             continue
         value = _text(item.value)
         lines.append(f"{' ' * indent}{item.label}:{' ' + value if value else ''}")
@@ -258,7 +265,7 @@ def _flat(fields: Sequence[Field | str], prefix: str = "") -> list[tuple[str, st
     rows: list[tuple[str, str]] = []
     for item in fields:
         if isinstance(item, str):
-            rows.append((prefix.rstrip(" /"), item))
+            rows.append((prefix.rstrip(" /"), visible_lines(item)))
         elif item.nested:
             rows += _flat(item.nested, f"{prefix}{item.label} / ")
         else:
@@ -273,7 +280,7 @@ def _text(cell: Cell) -> str:
         return str(cell)
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell)
+    return "\n".join(visible(line) for line in cell) if isinstance(cell, Lines) else visible(str(cell))
 
 
 _MESSAGE_WORDS = {"error": "Error:", "warning": "Warning:"}
@@ -281,8 +288,9 @@ _MESSAGE_WORDS = {"error": "Error:", "warning": "Warning:"}
 
 def _message_for_people(message: Message, paint: Callable[[Message, str], str]) -> str:
     word = _MESSAGE_WORDS.get(message.kind, "")
-    first_line = f"{paint(message, word)} {message.text}" if word else message.text
-    return "\n".join([first_line, *(f"  {line}" for line in message.details)])
+    text = visible(message.text) if message.kind == "error" else visible_lines(message.text)
+    first_line = f"{paint(message, word)} {text}" if word else text
+    return "\n".join([first_line, *(f"  {visible(line)}" for line in message.details)])
 
 
 def _message_as_json(message: Message, paint: Callable[[Message, str], str]) -> str:

@@ -198,7 +198,9 @@ def _start(folder: Path, options: list[str]) -> tuple[Running, bool]:
     try:
         return process.start(folder, options), True
     except process.StartError as error:
-        raise NgcError(str(error), hint=f"'{folder / 'server.log'}' may tell more.") from error
+        raise NgcError(
+            " ".join(str(error).split()), hint=f"'{folder / 'server.log'}' may tell more."
+        ) from error
 
 
 def _require_running(folder: Path) -> Running:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ngc_cli.cli.formats import Block, Column, Field, Table, table
+from ngc_cli.cli.formats import Block, Column, Field, Lines, Table, table
 from ngc_cli.records import Invitation, Org, RoleGrant, Team, User, as_json
 from ngc_cli.services.people.csv_import import RowResult
 from ngc_cli.services.people.members import Change, People, roles_in
@@ -203,12 +203,12 @@ def _invited_row(item: Invitation) -> _Person:
     )
 
 
-def _roles_cells(user: User) -> tuple[str, str]:
+def _roles_cells(user: User) -> tuple[Lines, Lines]:
     """``org [ROLE,ROLE]`` and ``team [ROLE]``, one org or team on each line."""
     grants = user.roles or ()
     orgs = [_bracketed(_org_name(grant), _held(grant)) for grant in grants if grant.team is None]
     teams = [_bracketed(grant.team.name, _held(grant)) for grant in grants if grant.team is not None]
-    return "\n".join(orgs), "\n".join(teams)
+    return Lines(orgs), Lines(teams)
 
 
 def _org_name(grant: RoleGrant) -> str:

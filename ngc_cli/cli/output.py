@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, UsageError
+from ngc_cli.terminal_text import visible, visible_lines
 
 if TYPE_CHECKING:
     from ngc_cli.cli.formats import Format, Message, View
@@ -65,7 +66,7 @@ class Output:
     def text(self, text: str) -> None:
         """Write a result as text for people; programs get the ``data`` of it."""
         if self._format.for_people:
-            self.raw(text)
+            self.raw(visible_lines(text))
 
     def data(self, make_view: Callable[[], View]) -> None:
         """Write the result of what people have been given as text; the view is made only if it is shown."""
@@ -75,7 +76,7 @@ class Output:
     def headline(self, text: str) -> None:
         """A line that says what was done: part of the result for people, else a note."""
         if self._format.for_people:
-            self.raw(text + "\n")
+            self.raw(visible_lines(text) + "\n")
         else:
             self.note(text)
 
@@ -155,8 +156,9 @@ def confirm(question: str, name: str = "", *, assume_yes: bool, interactive: boo
         raise UsageError(
             f"{question} needs an answer, and there is no terminal to ask", hint="Add -y to say yes."
         )
+    shown = visible_lines(question)
     while True:
-        sys.stderr.write(f"{question} Type '{name}' to go on: " if name else f"{question} [y/n] ")
+        sys.stderr.write(f"{shown} Type '{visible(name)}' to go on: " if name else f"{shown} [y/n] ")
         sys.stderr.flush()
         line = sys.stdin.readline()
         answer = line.strip()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ngc_cli.errors import ConfigError, NgcError, NotAuthenticated, UsageError
+from ngc_cli.terminal_text import visible
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +38,7 @@ class Questions:
         Raises UsageError naming the option when there is neither a terminal to ask nor a line to read.
         """
         offer = shown or default
-        question = what[:1].upper() + what[1:] + (f" [{offer}]: " if offer else ": ")
+        question = visible(what[:1].upper() + what[1:] + (f" [{offer}]: " if offer else ": "))
         while True:
             line = self._line(question, hidden)
             if line is None:
@@ -75,7 +76,7 @@ class Questions:
 
 
 def _complain(error: NgcError) -> None:
-    sys.stderr.write(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}\n")
+    sys.stderr.write(visible(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}") + "\n")
 
 
 def _read(read: Callable[[], str]) -> str:

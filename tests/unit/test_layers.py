@@ -24,6 +24,7 @@ LEAVES = frozenset(
         "refs",
         "roles",
         "similar",
+        "terminal_text",
         "units",
         "urls",
     }

@@ -15,6 +15,7 @@ from ngc_cli.cli import targets
 from ngc_cli.cli.options import DryRunOpt, LimitOptions
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import TransferFailed
+from ngc_cli.terminal_text import visible
 
 if TYPE_CHECKING:
     from ngc_cli.api.kinds import ArtifactKind
@@ -132,7 +133,10 @@ def _finish(run: Runtime, outcome: Outcome) -> None:
     run.output.show(views.transfer_summary(outcome))
     if not outcome.failed:
         return
-    shown = [f"  {name}: {reason}" for name, reason in list(outcome.failed.items())[:_FAILED_SHOWN]]
+    shown = [
+        f"  {visible(name)}: {visible(reason)}"
+        for name, reason in list(outcome.failed.items())[:_FAILED_SHOWN]
+    ]
     more = len(outcome.failed) - len(shown)
     run.output.warn("\n".join(["these files failed:", *shown, *([f"  and {more} more"] if more else [])]))
     if outcome.error is not None:

@@ -13,6 +13,7 @@ from ngc_cli.api.kinds import MODEL, ArtifactKind
 from ngc_cli.cli.formats import Block, Column, Field, Summary, Table, table
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry, PublicDataset, as_json
 from ngc_cli.services.artifacts.catalog import artifact_path
+from ngc_cli.terminal_text import visible
 from ngc_cli.units import format_day, format_duration, format_moment, format_size
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ def _summary_json(outcome: Outcome) -> dict[str, Any]:
 def plan_text(plan: Plan) -> str:
     """What a dry run shows to people: the paths, then size and number."""
     totals = "".join(f"{field.label}: {field.value}\n" for field in _plan_fields(plan))
-    return "".join(f"/{path}\n" for path in plan.paths) + totals
+    return "".join(f"/{visible(path)}\n" for path in plan.paths) + totals
 
 
 def plan_summary(plan: Plan) -> Summary:

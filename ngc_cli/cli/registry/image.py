@@ -23,6 +23,7 @@ from ngc_cli.cli.registry.fields import (
 from ngc_cli.cli.registry.listing import ListOptions, note_if_guest, refuse_filters, search_for
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
+from ngc_cli.terminal_text import visible
 
 if TYPE_CHECKING:
     from ngc_cli.records import ImageRepository
@@ -235,7 +236,7 @@ def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> 
     chosen = images.to_remove(run.images.api, targets.image(run, target, pattern=True))
     names = [f"image {item}" if item.tag else f"image repository {item}" for item in chosen]
     if dry_run:
-        run.output.done("\n".join(f"Would remove {name}." for name in names), removed=[])
+        run.output.done("\n".join(f"Would remove {visible(name)}." for name in names), removed=[])
         return
     _confirm_removal(run, names, chosen[0].path if not chosen[0].tag else "")
     for name, item in zip(names, chosen, strict=True):
@@ -251,7 +252,7 @@ def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
     elif len(names) == 1:
         run.confirm(f"Remove {names[0]}?")
     else:
-        run.confirm(f"Remove these {len(names)} images?\n  " + "\n  ".join(names) + "\n")
+        run.confirm(f"Remove these {len(names)} images?\n  " + "\n  ".join(map(visible, names)) + "\n")
 
 
 @app.command("create", cls=ImageCommand)
