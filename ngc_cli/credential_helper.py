@@ -71,7 +71,7 @@ def _store() -> None:
     try:
         given = json.loads(_input())
         server, user, key = (str(given.get(name) or "") for name in ("ServerURL", "Username", "Secret"))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ConfigError("the credentials to store are not a JSON object") from error
     host = _host(server)
     if not user:

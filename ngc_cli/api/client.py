@@ -165,7 +165,7 @@ def _json_object(response: requests.Response, method: str, path: str) -> dict[st
         return {}
     try:
         answer = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServerError(
             f"the answer to {method} {path} is not JSON",
             hint="Check --api-url; a proxy may have answered instead.",

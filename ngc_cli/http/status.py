@@ -145,7 +145,7 @@ def _explanation(response: requests.Response) -> tuple[str, str]:
     text = body.decode("utf-8", "replace").strip()
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
         plain = unescape(title[2]) if title else re.sub(r"<[^>]*>", " ", text)
         return " ".join(plain.split())[:_TEXT_LIMIT], request_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -46,6 +47,10 @@ ROUTES: tuple[ActionRoute, ...] = (
 def open_registry(config: ServerConfig) -> Registry:
     """Open the data of a registry, made on first use; raises AdminError when its contents belong to another database."""
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):  # of another owner: who made it so has decided who may enter
+        config.data_dir.chmod(
+            0o700
+        )  # it holds the signing secret, and may have been made by mkdir or a volume
     database = Database(config.sqlalchemy_url)
     database.create_tables()
     store = open_store(config, database.secret("registry_id").hex())

@@ -7,6 +7,7 @@ Keys are printed once and read from standard input, never from an argument.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -73,6 +74,7 @@ def run() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
+    os.umask(0o077)  # whatever it writes is the operator's alone: the database holds the signing secret
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -393,11 +393,12 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
+        holds_nul = b"\\u0000" in body and _holds_nul(value)
     except (ValueError, RecursionError) as error:
         raise unprocessable("the body is not JSON in UTF-8") from error
     if not isinstance(value, dict):
         raise unprocessable("the body is not a JSON object")
-    if b"\\u0000" in body and _holds_nul(value):
+    if holds_nul:
         raise unprocessable("the body holds a NUL character")
     return value
 

@@ -55,11 +55,14 @@ def find(data_dir: Path) -> Running | None:
 def start(data_dir: Path, options: Sequence[str] = (), *, timeout_s: float = 30.0) -> Running:
     """Start a registry in the background, in a session of its own; its output goes to ``server.log``.
 
+    It outlives its caller: neither the caller's keys nor its current folder go along.
+
     Returns when it takes connections; raises StartError when it ends or takes longer than ``timeout_s``.
     """
+    data_dir = data_dir.absolute()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = data_dir / "server.log"
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         said_before = output.tell()
         child = subprocess.Popen(
             [sys.executable, "-m", "ngc_cli.server", "serve", "--data-dir", str(data_dir), *options],
@@ -67,6 +70,8 @@ def start(data_dir: Path, options: Sequence[str] = (), *, timeout_s: float = 30.
             stdout=output,
             stderr=output,
             start_new_session=True,
+            cwd=data_dir,
+            env={name: value for name, value in os.environ.items() if not name.startswith("NGC_")},
         )
     deadline = time.monotonic() + timeout_s
     while child.poll() is None and time.monotonic() < deadline:

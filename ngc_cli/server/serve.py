@@ -66,7 +66,7 @@ def serve_forever(
         facts = _facts(listener, is_tls=tls is not None)
         if self_signed:
             facts["ca_bundle"] = str(ca_bundle(config.data_dir).resolve())
-        write_atomically(state, json.dumps(facts), mode=0o644)
+        write_atomically(state, json.dumps(facts))
         sys.stderr.write(f"listening on {facts['url']}\n")
         sys.stderr.flush()
         for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens, and again when it is done

@@ -375,7 +375,7 @@ def _email_asked_for(call: Call) -> str | None:
         values = [item["value"] for item in filters if item["field"] == "email"]
         if len(values) != len(filters):
             raise unprocessable("'q' can filter by 'email' only")
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unprocessable("'q' is not a filter") from error
     return str(values[0]).strip().lower() if values else None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +42,7 @@ def models(registry: RunningRegistry) -> Wire:
         b'{"n": ' + b"1" * 5000 + b"}",
         b"[" * 100_000,
         b'{"a":' * 50_000,
+        b'{"name":' + b"[" * 600 + b'"\\u0000"' + b"]" * 600 + b"}",
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused(models: Wire, body: bytes) -> None:
@@ -151,6 +154,40 @@ def test_a_body_that_breaks_off_leaves_nothing_behind(registry: RunningRegistry,
 
 
 # the process
+
+
+def test_a_deep_filter_is_refused(registry: RunningRegistry) -> None:
+    org = registry.org()
+    session = registry.session(registry.key(org=org, role="USER_ADMIN"))
+    problem(session.get(f"/v2/org/{org}/users", params={"q": "[" * 5000}), 422)
+
+
+def test_its_folder_is_private_whoever_made_it_and_whatever_the_umask(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        running = process.start(data, ["--port", "0"])
+    finally:
+        os.umask(before)
+    process.stop(running)
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.rglob("*")}
+    assert found["registry.db"] == found["server.log"] == 0o600
+    assert [name for name, mode in found.items() if mode & 0o077] == []
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_it_takes_no_key_and_no_folder_of_its_caller_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NGC_CLI_API_KEY", "canary-of-production")
+    monkeypatch.chdir(tmp_path)
+    running = process.start(Path("data"), ["--port", "0"])
+    environment = Path(f"/proc/{running.pid}/environ").read_bytes()
+    folder = Path(f"/proc/{running.pid}/cwd").readlink()
+    process.stop(running)
+    assert b"canary" not in environment
+    assert folder == tmp_path / "data"
 
 
 def test_it_starts_on_any_port_tells_where_and_ends_on_sigterm(tmp_path: Path) -> None:
