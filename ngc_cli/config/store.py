@@ -12,7 +12,9 @@ import io
 import os
 import re
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from ngc_cli.errors import ConfigError, LocalFileError
 from ngc_cli.files import write_atomically
 
 DEFAULT_PROFILE = "default"
+# A change takes milliseconds, with a keyring that does not answer three seconds.
+_LOCK_LIMIT_S = 15.0
+_LOCK_POLL_S = 0.02  # shorter than a person notices
 _CURRENT = "CURRENT"
 _PROFILE_PREFIX = "profile "
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -102,11 +107,56 @@ def save(path: Path, config: ConfigFile) -> None:
 
     No earlier version is kept: it could hold a key that was replaced.
     """
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, mode=0o700)
-            path.parent.chmod(0o700)
+    with _write_errors(path):
+        _make_folder(path)
         write_atomically(Path(os.path.realpath(path)), _text(config), sync=True)  # a link to it stays a link
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file between a ``load`` and the ``save`` that follows it.
+
+    The lock is on the folder, held by the kernel and so gone with its process. Where there are no such locks (Windows,
+    some network file systems) nobody is kept out. Raises ConfigError when another process holds it too long.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with _write_errors(path):
+        _make_folder(path)
+        lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline_s = time.monotonic() + _LOCK_LIMIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline_s:
+                    raise ConfigError(
+                        f"another process is changing {path}", hint="Try again when it has ended."
+                    ) from None
+                time.sleep(_LOCK_POLL_S)
+            except OSError:  # a file system without locks
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(lock)
+
+
+def _make_folder(path: Path) -> None:
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        path.parent.chmod(0o700)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LocalFileError(
             f"{path} cannot be written: {error.strerror}",

@@ -5,11 +5,12 @@ Source: docs/cli.md, docs/protocol/authentication.md#setting-a-configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 from ngc_cli.config.profiles import (
     DEFAULT_API_URL,
@@ -22,13 +23,16 @@ from ngc_cli.config.profiles import (
     unknown_profile,
 )
 from ngc_cli.config.secrets import KeyringUnavailable, OsKeyring, Secret
-from ngc_cli.config.store import DEFAULT_PROFILE, ConfigFile, load, save
+from ngc_cli.config.store import DEFAULT_PROFILE, ConfigFile, load, locked, save
 from ngc_cli.errors import ConfigError, LocalFileError, UsageError
 from ngc_cli.records import Org
 from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
     from ngc_cli.api.orgs import OrgApi
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 AUTO: Final = "auto"
 IN_FILE: Final = "file"
@@ -129,6 +133,20 @@ def has_key(values: Mapping[str, str]) -> bool:
     return bool(values.get("apikey")) or values.get("storage") == IN_KEYRING
 
 
+def _under_lock(
+    change: Callable[Concatenate[Path, Arguments], Result],
+) -> Callable[Concatenate[Path, Arguments], Result]:
+    """No other process changes the file while this one reads it, changes it and writes it."""
+
+    @functools.wraps(change)
+    def locked_change(path: Path, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with locked(path):
+            return change(path, *args, **kwargs)
+
+    return locked_change
+
+
+@_under_lock
 def change_profile(
     path: Path,
     name: str,
@@ -167,6 +185,7 @@ def change_profile(
     return saved
 
 
+@_under_lock
 def use_profile(path: Path, name: str) -> None:
     """Make a profile the active one; raises UsageError when there is none of that name."""
     config = load(path)
@@ -193,6 +212,7 @@ def unset(path: Path, name: str, key: str) -> Saved:
     return change_profile(path, name, removed)
 
 
+@_under_lock
 def remove_profile(path: Path, name: str) -> Saved:
     """Remove a profile and its key; another profile becomes active when it was the active one."""
     config = load(path)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import pytest
 from support.registry import RunningRegistry
 from support.terminal import Terminal
 
-from ngc_cli.config.store import ConfigFile, load, save
+from ngc_cli.config.store import ConfigFile, load, locked, save
+from ngc_cli.errors import ConfigError, UsageError
+from ngc_cli.services import configuration
+from ngc_cli.services.configuration import use_profile
 
 NGC = [sys.executable, "-m", "ngc_cli"]
 KEY = "canary-0123456789-wxyz"
@@ -219,6 +223,54 @@ def test_files_are_the_owners_from_their_creation(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     path.chmod(0o644)
     assert f"chmod 600 '{path}'" in run("config", "current").stderr
+
+
+def test_processes_that_change_the_file_at_once_lose_nothing(path: Path) -> None:
+    names = [f"p{number}" for number in range(8)]
+    words = ["config", "set", "--api-key-stdin", "--no-validate", "--storage", "file"]
+    processes = [
+        subprocess.Popen([*NGC, *words, "--profile", name, "--org", name], stdin=subprocess.PIPE, text=True)
+        for name in names
+    ]
+    for process in processes:
+        process.communicate(KEY, timeout=60)
+    assert [process.returncode for process in processes] == [0] * len(names)
+    stored = load(path).profiles
+    assert {name: stored[name] for name in names} == {
+        name: {"apikey": KEY, "org": name, "storage": "file"} for name in names
+    }
+
+
+def test_a_change_reads_what_the_one_before_it_wrote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_have_read = threading.Barrier(2)
+
+    def load_together(where: Path) -> ConfigFile:
+        config = load(where)
+        with suppress(threading.BrokenBarrierError):
+            both_have_read.wait(0.3)
+        return config
+
+    monkeypatch.setattr(configuration, "load", load_together)
+    changes = [
+        threading.Thread(target=configuration.change_profile, args=(path, name, {"org": name}))
+        for name in ("a", "b")
+    ]
+    for change in changes:
+        change.start()
+    for change in changes:
+        change.join()
+    assert {name: load(path).profiles.get(name) for name in ("a", "b")} == {
+        "a": {"org": "a"},
+        "b": {"org": "b"},
+    }
+
+
+def test_a_change_waits_no_longer_than_it_must(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ngc_cli.config.store._LOCK_LIMIT_S", 0.1)
+    with locked(path), pytest.raises(ConfigError, match="another process is changing"):
+        use_profile(path, "x")
+    with pytest.raises(UsageError, match="there is no profile 'x'"):
+        use_profile(path, "x")
 
 
 def test_the_key_is_nowhere_but_in_the_file(
