@@ -23,7 +23,7 @@ from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
 from ngc_cli.http.session import Http
 from ngc_cli.units import parse_time
-from ngc_cli.urls import is_loopback, origin
+from ngc_cli.urls import may_carry_secret, origin
 
 if TYPE_CHECKING:
     import requests
@@ -109,7 +109,7 @@ class RegistryLogin:
         self.withheld_from = ""
         self._http = http
         self._key = key
-        self._auth_host = (urlsplit(auth_url).hostname or "") if auth_url.startswith("https://") else ""
+        self._key_origins = {origin(url) for url in (registry_url, auth_url) if url and may_carry_secret(url)}
         self._challenge: Challenge | None = None
         self._tokens: dict[tuple[str, ...], _Token] = {}
         self._lock = threading.Lock()
@@ -203,11 +203,11 @@ class RegistryLogin:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _may_have_key(self, realm: str) -> bool:
-        """Whether the key may be sent to this token endpoint."""
-        host, own_host = urlsplit(realm).hostname or "", urlsplit(self.registry_url).hostname or ""
-        if urlsplit(realm).scheme == "https":
-            return host in (own_host, self._auth_host)
-        return is_loopback(host) and is_loopback(own_host)
+        """Whether the key may be sent to this token endpoint: one of the registry's or of the configured host.
+
+        Another port of the same host, on this machine as well, may be somebody else's.
+        """
+        return origin(realm) in self._key_origins
 
     def _refused(self, error: NgcError) -> NgcError:
         """The refusal of a token in words that say what was sent."""

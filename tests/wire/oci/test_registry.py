@@ -205,15 +205,24 @@ def test_many_threads_fetch_one_token(front: TokenProxy, http: Http) -> None:
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://registry.example/token", "https://evil.example/token", "https://nvcr.io.evil.example/"]
+    ("registry", "realm"),
+    [
+        ("https://nvcr.io", "http://registry.example/token"),
+        ("https://nvcr.io", "https://evil.example/token"),
+        ("https://nvcr.io", "https://nvcr.io.evil.example/"),
+        ("https://nvcr.io", "https://nvcr.io:8443/token"),
+        ("https://nvcr.io", "http://127.0.0.1:5000/token"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:6000/token"),
+        ("http://127.0.0.1:5000", "http://localhost:5000/token"),
+    ],
 )
-def test_the_key_goes_to_no_token_service_that_is_not_trusted(realm: str) -> None:
-    """https at the registry's own or the paired authentication host only; others are asked as a guest."""
+def test_the_key_goes_to_no_token_service_that_is_not_trusted(registry: str, realm: str) -> None:
+    """The registry's own or the paired authentication origin only; others are asked as a guest."""
     http = Http(HttpSettings(retries=0))
     with responses.RequestsMock() as mock:
-        mock.get("https://nvcr.io/v2/", status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}"'})
+        mock.get(f"{registry}/v2/", status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}"'})
         mock.get(realm, json={"token": "guest-token"})
-        login = RegistryLogin(http, "https://nvcr.io", KEY, auth_url="https://authn.nvidia.com")
+        login = RegistryLogin(http, registry, KEY, auth_url="https://authn.nvidia.com")
         with pytest.raises(NotAuthenticated, match="which is not trusted: the key was not sent"):
             Registry(http, login, print).ping()
         calls = [call.request for call in mock.calls if call.request.url.startswith(realm)]  # type: ignore[union-attr]
