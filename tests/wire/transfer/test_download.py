@@ -3,8 +3,8 @@ file under a final name."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -32,6 +32,28 @@ SMALL = random.Random(1).randbytes(3 * MIB + 17)
 LARGE = random.Random(2).randbytes(40 * MIB + 5)
 
 
+ANOTHER_PROCESS = """
+import json, sys, threading
+from functools import partial
+from pathlib import Path
+from ngc_cli.events import Silent
+from ngc_cli.http.ranges import open_range
+from ngc_cli.http.session import Http, HttpSettings
+from ngc_cli.transfer.download import DownloadOptions, download
+from ngc_cli.transfer.remote_files import RemoteFile
+
+given = json.load(sys.stdin)
+http = Http(HttpSettings(timeout_s=1.0, retries=0))
+files = [
+    RemoteFile(path, size_bytes, sha256, partial(open_range, http, f"{given['url']}/{path}"))
+    for path, size_bytes, sha256 in given["files"]
+]
+options = DownloadOptions(Path(given["state"]), **{"retries": 3, **given["options"]})
+report = download(files, Path(given["folder"]), options, Silent(), threading.Event())
+print(json.dumps({"fetched": report.fetched, "failed": [*report.failed]}))
+"""
+
+
 class Client:
     """Downloads what a fault server serves into a folder."""
 
@@ -56,6 +78,26 @@ class Client:
     def run(self, files: list[RemoteFile] | None = None, **options: object) -> DownloadReport:
         chosen = DownloadOptions(self.state, **{"retries": 3, **options})  # type: ignore[arg-type]
         return download(files or self.files(), self.folder, chosen, Silent(), self.cancel)
+
+    def start(self, **options: object) -> subprocess.Popen[str]:
+        """The same as ``run`` in a process of its own, a new one: a fork of this one would inherit its locks."""
+        given = {
+            "url": self.server.url,
+            "files": [
+                (path, len(content), hashlib.sha256(content).hexdigest())
+                for path, content in self.server.files.items()
+            ],
+            "folder": str(self.folder),
+            "state": str(self.state),
+            "options": options,
+        }
+        words = [sys.executable, "-c", ANOTHER_PROCESS]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(given))
+        process.stdin.close()
+        process.stdin = None
+        return process
 
     def assert_all_there(self) -> None:
         for path, content in self.server.files.items():
@@ -186,18 +228,14 @@ def test_changed_content_on_the_server_begins_again(client: Client) -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_an_interrupted_download_goes_on_where_it_stopped(client: Client, threads: int) -> None:
     client.server.add("f", LARGE)
-    pid = os.fork()
-    if pid == 0:  # the first run, in a process of its own that is killed midway
-        with contextlib.suppress(BaseException):
-            client.run(threads=threads, rate_bytes_per_s=40 * MIB)
-        os._exit(0)
+    first = client.start(threads=threads, rate_bytes_per_s=40 * MIB)
     state, content = StateFolder(client.state), {"f": client.files()[0].content}
     deadline = time.monotonic() + 30
     while state.resumable_bytes(content) < len(LARGE) // 3:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
+    first.kill()
+    first.communicate()
     assert not (client.folder / "f").exists()
     kept_bytes = state.resumable_bytes(content)
     assert plan_download(client.files(), client.folder, client.state, Silent()).present_bytes == kept_bytes
@@ -208,20 +246,15 @@ def test_an_interrupted_download_goes_on_where_it_stopped(client: Client, thread
 
 
 def test_a_live_owner_keeps_its_partial(client: Client) -> None:
-    client.server.add("f", SMALL, faultserver.slowly(2 * MIB))
+    client.server.add("f", SMALL, faultserver.slowly(MIB))
     other = threading.Thread(target=client.run)
     other.start()
     deadline = time.monotonic() + 10
     while not list(client.state.rglob("*.part")):
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        with contextlib.suppress(BaseException):
-            code = 0 if client.run().fetched == ["f"] else 1
-        os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    told, _ = client.start().communicate(timeout=60)
+    assert json.loads(told) == {"fetched": ["f"], "failed": []}
     other.join()
     client.assert_all_there()
 
@@ -424,22 +457,15 @@ def test_a_break_at_every_interesting_byte(client: Client, at: int) -> None:
 def test_two_processes_one_of_them_killed(client: Client) -> None:
     client.server.add("f", LARGE)
     client.server.add("g", SMALL)
-    pids = []
-    for _ in range(2):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            with contextlib.suppress(BaseException):
-                code = 1 if client.run(rate_bytes_per_s=40 * MIB).failed else 0
-            os._exit(code)
-        pids.append(pid)
+    killed, survivor = (client.start(rate_bytes_per_s=40 * MIB) for _ in range(2))
     deadline = time.monotonic() + 30
     while client.server.sent_bytes < len(LARGE) // 2:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    os.kill(pids[0], 9)
-    os.waitpid(pids[0], 0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pids[1], 0)[1]) == 0
+    killed.kill()
+    killed.communicate()
+    told, _ = survivor.communicate(timeout=60)
+    assert json.loads(told)["failed"] == []
     client.assert_all_there()
     assert client.run().skipped == ["f", "g"]
     assert [item.name for item in client.state.iterdir()] == ["done.jsonl"]
