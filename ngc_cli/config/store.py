@@ -12,9 +12,10 @@ import io
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,32 +120,35 @@ def locked(path: Path) -> Iterator[None]:
     The lock is on the folder, held by the kernel and so gone with its process. Where there are no such locks (Windows,
     some network file systems) nobody is kept out. Raises ConfigError when another process holds it too long.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         yield
         return
     with _write_errors(path):
         _make_folder(path)
         lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    deadline_s = time.monotonic() + _LOCK_LIMIT_S
     try:
-        deadline_s = time.monotonic() + _LOCK_LIMIT_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with suppress(OSError):  # raised where the file system has no locks
+            while not _take(lock):
                 if time.monotonic() >= deadline_s:
                     raise ConfigError(
                         f"another process is changing {path}", hint="Try again when it has ended."
-                    ) from None
+                    )
                 time.sleep(_LOCK_POLL_S)
-            except OSError:  # a file system without locks
-                break
-            else:
-                break
         yield
     finally:
         os.close(lock)
+
+
+def _take(lock: int) -> bool:
+    """Whether the lock could be had now; raises OSError where there are no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _make_folder(path: Path) -> None:
