@@ -31,10 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from ngc_cli.byte_range import ByteRange
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.transfer.parts import merged
 
-STATE_FOLDER = ".ngc-transfer"
-"""Folder of all states in a destination; never content."""
 # A living owner touches its state this often.
 BEAT_S = 0.5
 # Three beats and some: an owner on another machine that is silent for as long is dead.

@@ -11,7 +11,7 @@ from pathlib import Path
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import LocalFileError
 from ngc_cli.events import Progress
-from ngc_cli.transfer.journal import STATE_FOLDER
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.transfer.manager import Limiter
 
 LARGEST_FILE_BYTES = 1 << 40  # the most that NGC takes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 import unicodedata
@@ -14,11 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ngc_cli.errors import LocalFileError
-from ngc_cli.transfer.journal import STATE_FOLDER
+from ngc_cli.file_names import name_fault
 
-_UNSAFE = re.compile(r"[\x00\\\ud800-\udfff]|^[A-Za-z]:|^/|(?:^|/)\.\.?(?:/|$)|//|/$|^$")
-# NAME_MAX of Linux and macOS; Windows counts 255 UTF-16 units, which is never less.
-_NAME_MAX_BYTES = 255
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 # Windows has no directory descriptors; there the folders are checked before every use.
@@ -46,20 +42,19 @@ def disk_errors(path: Path | str) -> Iterator[None]:
 
 
 def check_paths(paths: Iterable[str], *, folds_names: Callable[[], bool] = lambda: True) -> None:
-    """Raise LocalFileError for names that could leave the folder, under the rules of POSIX and of Windows, and for
-    names that would overwrite each other.
+    """Raise LocalFileError for names that are not safe on every system (``ngc_cli.file_names``), and for names that
+    would overwrite each other.
 
     ``folds_names`` is asked whether the file system takes names for equal that differ in case or in the form of
     accents; only when such names are there.
     """
     listed = list(paths)
     for path in listed:
-        if _UNSAFE.search(path) or path.split("/", 1)[0].casefold() == STATE_FOLDER:
+        if fault := name_fault(path):
             raise LocalFileError(
-                f"the server names a file {path!r}, which is not safe to write", hint="Nothing was written."
+                f"the server names a file {path!r}, which is not safe to write: it {fault}",
+                hint="Nothing was written.",
             )
-        if any(len(part.encode()) > _NAME_MAX_BYTES for part in path.split("/")):
-            raise LocalFileError(f"the name '{path}' is too long for this file system")
     if clash := _clash(listed):
         raise LocalFileError(f"the server names '{clash}' twice, or both as a file and as a folder")
     clash = _clash([unicodedata.normalize("NFC", path).casefold() for path in listed])

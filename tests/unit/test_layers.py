@@ -19,6 +19,7 @@ LEAVES = frozenset(
         "byte_range",
         "errors",
         "events",
+        "file_names",
         "files",
         "records",
         "refs",

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from ngc_cli.file_names import name_fault
 from ngc_cli.server import uploads
 from ngc_cli.server.artifacts.queries import base64_sha256, find_artifact, find_version, permitted_artifact
 from ngc_cli.server.artifacts.schema import KINDS, Kind
@@ -314,11 +315,11 @@ def _require_pending(version: Version) -> None:
 
 
 def require_path(value: Any) -> str:
-    """A relative path that stays inside the folder it is downloaded to; raises a 422 Problem."""
+    """A path that every client can write below a folder (``ngc_cli.file_names``); raises a 422 Problem."""
     if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_PATH:
         raise unprocessable(f"'filePath' must be a text of 1 to {_LONGEST_PATH} characters")
-    if any(part in ("", ".", "..") for part in value.split("/")):
-        raise unprocessable(f"'{value}' is not a relative path without '.', '..' and empty parts")
+    if fault := name_fault(value):
+        raise unprocessable(f"the file name '{value}' {fault}")
     return value
 
 

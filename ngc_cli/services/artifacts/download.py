@@ -18,13 +18,13 @@ from ngc_cli.api.artifacts import ArtifactApi
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.download import DownloadOptions
 from ngc_cli.transfer.download import download as fetch
-from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
 from ngc_cli.transfer.verify import plan_download, verify_folder
 

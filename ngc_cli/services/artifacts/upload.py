@@ -17,12 +17,12 @@ from ngc_cli.api.artifacts import ArtifactApi, PartUpload
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
 from ngc_cli.services.artifacts.upload_state import UploadState
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.hashing import hash_files
-from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.local_files import LocalFile, collect
 from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.parts import part_range, part_size

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from ngc_cli.errors import UsageError
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.oci.layout import local_error
 from ngc_cli.refs import ImageRef
-from ngc_cli.transfer.journal import STATE_FOLDER
 
 OCI: Final = "oci"
 OCI_ARCHIVE: Final = "oci-archive"

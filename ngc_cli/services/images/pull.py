@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NgcError, NotFound, UsageError
+from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.oci import copy
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci.archive import write_archive
@@ -37,7 +38,6 @@ from ngc_cli.services.images.places import (
 )
 from ngc_cli.services.transfers import TransferLimits, state_key
 from ngc_cli.transfer.download import DownloadOptions, download
-from ngc_cli.transfer.journal import STATE_FOLDER
 from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.remote_files import RemoteFile
 from ngc_cli.transfer.tree import DiskError

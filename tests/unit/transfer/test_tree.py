@@ -31,15 +31,15 @@ def test_an_accepted_name_stays_below_the_folder(name: str) -> None:
     assert joined == f"/dest/{name}"
 
 
-@pytest.mark.parametrize("name", ["\ud800", ".ngc-transfer/key/done.jsonl", ".NGC-Transfer", "a" * 256])
+@pytest.mark.parametrize(
+    "name", ["\ud800", ".ngc-transfer/key/done.jsonl", ".NGC-Transfer", "a" * 256, "ab:c", "tab\there", "..."]
+)
 def test_names_that_cannot_be_kept_are_refused(name: str) -> None:
     with pytest.raises(LocalFileError):
         check_paths([name])
 
 
-@pytest.mark.parametrize(
-    "name", ["ab:c", "what?#", "tab\there", "...", "a..b", " ", "x" * 255, ".hidden", "~"]
-)
+@pytest.mark.parametrize("name", ["what?#", "a..b", "x" * 255, ".hidden", "~"])
 def test_odd_names_are_taken(name: str) -> None:
     check_paths([name])
 

@@ -22,7 +22,7 @@ ODD_NAMES = [
     "with blank.txt",
     "plus+hash#?.txt",
     "per%cent%25.txt",
-    "tab\there:ü✓",
+    "blank,comma;ü✓",
     ".hidden",
 ]
 

@@ -390,3 +390,13 @@ def test_who_may_only_read_uploads_nothing(registry: RunningRegistry, models: Wi
         reader.session.post(reader.at("m", "files"), json={"files": []}),
     ):
         assert refused.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["..\\..\\evil.exe", "C:evil", ".ngc-transfer/x", "x" * 256, "\x1b[2J", "nul.txt", "a."]
+)
+def test_a_name_that_a_client_could_not_write_is_refused(models: Wire, path: str) -> None:
+    """Otherwise one such file makes the whole version impossible to download."""
+    models.create("m")
+    models.create_version("m", "1")
+    problem(models.start("m", "1", path, b"x"), 422)
