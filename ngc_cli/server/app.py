@@ -30,6 +30,7 @@ from ngc_cli.server.routes import (
     uploads,
 )
 from ngc_cli.server.routes.distribution.repository import is_oci_path
+from ngc_cli.server.search import terms
 
 ROUTES: tuple[ActionRoute, ...] = (
     *links.ROUTES,  # the most frequent requests first: they are tried in this order
@@ -53,6 +54,7 @@ def open_registry(config: ServerConfig) -> Registry:
         )  # it holds the signing secret, and may have been made by mkdir or a volume
     database = Database(config.sqlalchemy_url)
     database.create_tables()
+    terms.ensure(database)
     store = open_store(config, database.secret("registry_id").hex())
     return Registry(config, database, store, Signer(database.secret("signing_secret")))
 

@@ -6,11 +6,10 @@ Source: docs/protocol/artifacts.md and docs/protocol/transfers.md.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ngc_cli.server.artifacts.schema import Kind
@@ -19,8 +18,6 @@ from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call
 from ngc_cli.server.metadata import Artifact, File, Org, Team, Version
 from ngc_cli.server.problems import not_found
-
-_NUMBERS = re.compile(r"(\d+)")
 
 
 def find_artifact(db: Session, kind: Kind, org: Org, team: Team | None, name: str) -> Artifact | None:
@@ -80,27 +77,21 @@ def find_version(db: Session, artifact: Artifact, name: str, *, lock: bool = Fal
 
 
 def latest_versions(db: Session, artifact_ids: Collection[int]) -> dict[int, Version]:
-    """The latest complete version of each of these artifacts that has one, by artifact id."""
-    rank = (
-        func.row_number()
-        .over(partition_by=Version.artifact_id, order_by=(Version.latest_at.desc(), Version.id.desc()))
-        .label("rank")
+    """The latest complete version of each of these artifacts that has one, by artifact id.
+
+    One look into an index for each, however many versions an artifact has.
+    """
+    latest = (
+        select(Version.id)
+        .where(Version.artifact_id == Artifact.id, Version.is_complete.is_(True))
+        .order_by(Version.latest_at.desc(), Version.id.desc())
+        .limit(1)
+        .correlate(Artifact)
+        .scalar_subquery()
     )
-    ranked = (
-        select(Version.id, rank).where(Version.artifact_id.in_(artifact_ids), Version.is_complete).subquery()
-    )
-    query = select(Version).join(ranked, ranked.c.id == Version.id).where(ranked.c.rank == 1)
+    ids = db.scalars(select(latest).where(Artifact.id.in_(artifact_ids))).all()
+    query = select(Version).where(Version.id.in_([found for found in ids if found is not None]))
     return {version.artifact_id: version for version in db.scalars(query)}
-
-
-def version_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts version ids by their numbers, and a pre-release before its release: 1.0-rc1, 1.0, 1.10."""
-    release, dash, rest = name.partition("-")
-    numbers = tuple(
-        (1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBERS.split(release)
-    )
-    tail = tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBERS.split(rest))
-    return (*numbers, (-2, 0, ""), *tail) if dash else (*numbers, (-1, 0, ""))
 
 
 def artifact_object(kind: Kind, artifact: Artifact, latest: Version | None) -> dict[str, Any]:

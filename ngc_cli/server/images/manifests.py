@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, joinedload, undefer
 
 from ngc_cli.oci import manifest as oci
 from ngc_cli.oci.descriptor import (
@@ -284,3 +284,26 @@ def variants(db: Session, manifests: Sequence[ImageManifest]) -> Mapping[int, li
             if child.architecture not in ("", "unknown"):  # a build attestation, or no image at all
                 found[index_id].append(child)
     return found
+
+
+def main_variant(variants: Sequence[ImageManifest]) -> ImageManifest | None:
+    """The image that stands for all platforms: that for linux/amd64, else the first."""
+    usual = (item for item in variants if (item.os, item.architecture) == ("linux", "amd64"))
+    return next(usual, variants[0] if variants else None)
+
+
+def latest_variants(db: Session, repositories: Sequence[ImageRepository]) -> dict[int, list[ImageManifest]]:
+    """The variants of the latest tag of each repository that has one, by the repository's id."""
+    latest = list(
+        db.scalars(
+            select(ImageTag)
+            .join(ImageRepository, ImageTag.repository_id == ImageRepository.id)
+            .where(
+                ImageRepository.id.in_([item.id for item in repositories]),
+                ImageTag.name == ImageRepository.latest_tag,
+            )
+            .options(joinedload(ImageTag.manifest))
+        )
+    )
+    found = variants(db, [tag.manifest for tag in latest])
+    return {tag.repository_id: found[tag.manifest_id] for tag in latest}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Select, exists, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from ngc_cli.server.clock import utc_now
@@ -18,12 +19,23 @@ def find_tag(db: Session, repository: ImageRepository, name: str) -> ImageTag | 
 
 
 def tag_names(db: Session, repository: ImageRepository) -> list[str]:
-    """All tags in lexical order without regard to case (distribution-spec, Listing Tags).
+    """All tags in lexical order without regard to case (distribution-spec, Listing Tags)."""
+    return list(db.scalars(_in_order(repository)))
 
-    Sorted here and not by the database, whose order depends on its collation.
-    """
-    names = db.scalars(select(ImageTag.name).where(ImageTag.repository_id == repository.id))
-    return sorted(names, key=tag_order)
+
+def tag_page(db: Session, repository: ImageRepository, after: str, limit: int | None) -> list[str]:
+    """Tags in the same order, those that come after one that need not exist, ``limit`` at most."""
+    query = _in_order(repository)
+    if after:
+        query = query.where(
+            tuple_(ImageTag.folded_name, ImageTag.name) > tuple_(*map(literal, tag_order(after)))
+        )
+    return list(db.scalars(query.limit(limit)))
+
+
+def _in_order(repository: ImageRepository) -> Select[Any]:
+    of_repository = ImageTag.repository_id == repository.id
+    return select(ImageTag.name).where(of_repository).order_by(ImageTag.folded_name, ImageTag.name)
 
 
 def put_tag(

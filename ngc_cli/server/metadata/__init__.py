@@ -3,7 +3,7 @@
 No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a matter of the URL.
 """
 
-from ngc_cli.server.metadata.artifacts import Artifact, File, Version
+from ngc_cli.server.metadata.artifacts import Artifact, ArtifactTerm, File, Version
 from ngc_cli.server.metadata.base import Base, Database, Setting, chunked
 from ngc_cli.server.metadata.contents import Content, UploadPart, UploadSession, store_content
 from ngc_cli.server.metadata.images import (
@@ -12,12 +12,14 @@ from ngc_cli.server.metadata.images import (
     ImageReference,
     ImageRepository,
     ImageTag,
+    ImageTerm,
 )
 from ngc_cli.server.metadata.people import ApiKey, Invitation, KeyKind, Membership, Org, Team, User
 
 __all__ = [
     "ApiKey",
     "Artifact",
+    "ArtifactTerm",
     "Base",
     "Content",
     "Database",
@@ -27,6 +29,7 @@ __all__ = [
     "ImageReference",
     "ImageRepository",
     "ImageTag",
+    "ImageTerm",
     "Invitation",
     "KeyKind",
     "Membership",

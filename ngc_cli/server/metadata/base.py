@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from ngc_cli.server.metadata.upgrade import add_columns, add_indexes
+
 _BUSY_TIMEOUT_MS = 30_000  # writers queue: hundreds of them, some milliseconds each, fit before one gives up
 _CREATE_ATTEMPTS = 5  # several processes that start at once each create some tables; 2 are enough in practice
 # the second attempt finds the row that the first collided with, unless that was removed again
@@ -63,6 +65,11 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012
 
 
+def sorted_text(length: int) -> String:
+    """Text that lists are sorted by or cut by prefix: compared byte for byte on every database, as SQLite does."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 class Setting(Base):
     """A value that all processes of one registry share, such as the signing secret."""
 
@@ -94,7 +101,9 @@ class Database:
                 with self._writing_engine.begin() as connection:
                     for name in _RETIRED_TABLES:
                         connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
+                    add_columns(connection, Base.metadata)
                     Base.metadata.create_all(connection)
+                    add_indexes(connection, Base.metadata)
                 return
             except DBAPIError:  # another process was quicker with the same table
                 if attempt == _CREATE_ATTEMPTS - 1:

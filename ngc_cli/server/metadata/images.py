@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String,
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ngc_cli.server.clock import utc_now
-from ngc_cli.server.metadata.base import Base
+from ngc_cli.server.metadata.base import Base, sorted_text
 from ngc_cli.server.metadata.people import Org, Team, User
 
 _DIGEST = String(135)  # sha512: and 128 hex digits
@@ -29,7 +29,7 @@ class ImageRepository(Base):
     org_id: Mapped[int] = mapped_column(ForeignKey("orgs.id"), index=True)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"))
     name: Mapped[str] = mapped_column(String(255))
-    path: Mapped[str] = mapped_column(String(512), unique=True)
+    path: Mapped[str] = mapped_column(sorted_text(512), unique=True)
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
     labels: Mapped[list[str]] = mapped_column(JSON)
@@ -43,6 +43,16 @@ class ImageRepository(Base):
     org: Mapped[Org] = relationship()
     team: Mapped[Team | None] = relationship()
     owner: Mapped[User | None] = relationship()
+
+
+class ImageTerm(Base):
+    """Something a repository can be found by: the digest of a field and a value (``server.search.terms``)."""
+
+    __tablename__ = "image_terms"
+    term: Mapped[str] = mapped_column(String(32), primary_key=True)
+    row_id: Mapped[int] = mapped_column(
+        ForeignKey("image_repositories.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class ImageBlob(Base):
@@ -101,14 +111,24 @@ class ImageReference(Base):
     digest: Mapped[str] = mapped_column(_DIGEST)
 
 
+def _folded_name(context: Any) -> str:
+    """The lower-case name of a tag that is being added."""
+    return str(context.get_current_parameters()["name"]).lower()
+
+
 class ImageTag(Base):
-    """A name for a manifest; ``pushed_by_id`` is the user who pushed it last."""
+    """A name for a manifest; ``folded_name`` is what tags are sorted by, ``pushed_by_id`` the user who pushed it last."""
 
     __tablename__ = "image_tags"
-    __table_args__ = (UniqueConstraint("repository_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("repository_id", "name"),
+        Index(None, "repository_id", "folded_name", "name"),
+        Index(None, "repository_id", "pushed_at", "id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     repository_id: Mapped[int] = mapped_column(ForeignKey("image_repositories.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(sorted_text(128))
+    folded_name: Mapped[str] = mapped_column(sorted_text(128), default=_folded_name)
     manifest_id: Mapped[int] = mapped_column(ForeignKey("image_manifests.id", ondelete="CASCADE"), index=True)
     pushed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     pushed_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -5,11 +5,12 @@ Source: docs/protocol/conventions.md and docs/protocol/artifacts.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import joinedload
 
 from ngc_cli.server.artifacts.queries import (
     artifact_object,
@@ -19,7 +20,6 @@ from ngc_cli.server.artifacts.queries import (
     permitted_artifact,
     permitted_version,
     version_object,
-    version_order,
 )
 from ngc_cli.server.artifacts.schema import (
     KINDS,
@@ -37,7 +37,14 @@ from ngc_cli.server.endpoint import ActionRoute, Call, Endpoint, route
 from ngc_cli.server.metadata import Artifact, File, Version
 from ngc_cli.server.paging import PAGE_SIZE_MAX, Window
 from ngc_cli.server.problems import conflict, exists, unprocessable
+from ngc_cli.server.search.terms import index_artifact
 
+# Orders that a client may ask for; any other word means that of the version numbers.
+_VERSION_ORDERS: Mapping[str, tuple[Any, ...]] = {
+    "ALPHABETIC": (Version.name,),
+    "CREATED_DATE": (Version.created_at, Version.id),
+    "UPDATED_DATE": (Version.updated_at, Version.id),
+}
 KindEndpoint = Callable[[Kind, Call], Any]
 
 
@@ -56,12 +63,13 @@ def create(kind: Kind, call: Call) -> dict[str, Any]:
         org=call.the_org,
         team=call.team,
         name=name,
+        path="/".join(filter(None, (call.the_org.name, call.team.name if call.team else "", name))),
         owner_id=call.principal.user_id,
         details=details,
         labels=texts("labelsV2", body.get("labelsV2") or []),
     )
     call.db.add(artifact)
-    call.db.flush()
+    index_artifact(call.db, kind.search_type, artifact)
     return {kind.one: artifact_object(kind, artifact, None)}
 
 
@@ -89,6 +97,7 @@ def update(kind: Kind, call: Call) -> dict[str, Any]:
         artifact.is_public = opened.get("isPublic", artifact.is_public)
         artifact.guest_access = opened.get("canGuestDownload", artifact.guest_access)
     artifact.updated_at = utc_now()
+    index_artifact(call.db, kind.search_type, artifact)
     latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
     return {kind.one: artifact_object(kind, artifact, latest)}
 
@@ -126,19 +135,20 @@ def list_versions(kind: Kind, call: Call) -> dict[str, Any]:
     if call.decision is not Decision.YES:
         query = query.where(Version.is_complete)
     field, _, direction = call.query.get("sort-order", "SEMVER_DESC").rpartition("_")
-    keys: dict[str, Callable[[Version], Any]] = {
-        "ALPHABETIC": lambda version: version.name,
-        "CREATED_DATE": lambda version: (version.created_at, version.id),
-        "UPDATED_DATE": lambda version: (version.updated_at, version.id),
-    }
-    by_number: Callable[[Version], Any] = lambda version: version_order(version.name)  # noqa: E731
-    versions = sorted(call.db.scalars(query), key=keys.get(field, by_number), reverse=direction == "DESC")
+    keys = _VERSION_ORDERS.get(field, (Version.sort_key, Version.name))
     window = Window.asked_for(call.query, PAGE_SIZE_MAX)
+    page = call.db.scalars(
+        query.order_by(*(key.desc() if direction == "DESC" else key for key in keys))
+        .options(joinedload(Version.owner))
+        .offset(window.offset)
+        .limit(window.size)
+    )
+    total = call.db.scalar(select(func.count()).select_from(query.subquery())) or 0
     latest = latest_versions(call.db, [artifact.id]).get(artifact.id)
     return {
         kind.one: artifact_object(kind, artifact, latest),
-        kind.versions: [version_object(v) for v in versions[window.offset : window.offset + window.size]],
-        "paginationInfo": window.info(len(versions)),
+        kind.versions: [version_object(version) for version in page],
+        "paginationInfo": window.info(total),
     }
 
 
@@ -168,6 +178,7 @@ def update_version(kind: Kind, call: Call) -> dict[str, Any]:
             raise conflict(f"version '{version.name}' is not complete and cannot be the latest")
         version.latest_at = now
     version.updated_at = now
+    index_artifact(call.db, kind.search_type, version.artifact)
     return _version_answer(kind, call, version)
 
 
@@ -184,7 +195,9 @@ def _require_consistent_paths(call: Call, version: Version) -> None:
 def remove_version(kind: Kind, call: Call) -> dict[str, Any]:
     """Remove a version and its files."""
     version = permitted_version(kind, call)
+    artifact = version.artifact
     call.db.execute(delete(Version).where(Version.id == version.id))
+    index_artifact(call.db, kind.search_type, artifact)
     return {}
 
 

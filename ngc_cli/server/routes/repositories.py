@@ -9,7 +9,7 @@ Source: docs/protocol/images.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -26,7 +26,7 @@ from ngc_cli.server.metadata import ImageManifest, ImageRepository, ImageTag
 from ngc_cli.server.paging import Window
 from ngc_cli.server.problems import exists, not_found, unprocessable
 from ngc_cli.server.routes.artifacts import MEMBER_PLACES, guest_places
-from ngc_cli.server.routes.search import SOURCES, Hit, Visible
+from ngc_cli.server.search.terms import index_repository
 
 # Without a wish; as the service has it.
 _PAGE_SIZE = 100
@@ -88,7 +88,7 @@ def _describe(call: Call, repository: ImageRepository) -> dict[str, Any]:
         repository.is_public = opened.get("isPublic", repository.is_public)
         repository.guest_access = opened.get("canGuestPull", repository.guest_access)
     repository.updated_at = utc_now()
-    call.db.flush()
+    index_repository(call.db, repository)
     return _repository_object(call.db, repository)
 
 
@@ -133,6 +133,7 @@ def set_latest(call: Call) -> dict[str, Any]:
         raise unprocessable("nothing but 'set-latest=true' can be changed of a tag")
     repositories.lock(call.db, repository)
     repository.latest_tag = tag.name
+    index_repository(call.db, repository)
     return _tag_objects(call.db, repository, [tag])[0]
 
 
@@ -141,17 +142,18 @@ def remove_tag(call: Call) -> dict[str, Any]:
     repository, tag = _tag(call)
     repositories.lock(call.db, repository)
     tags.remove_tag(call.db, repository, tag)
+    index_repository(call.db, repository)
     return {}
 
 
 def manifest_view(call: Call) -> dict[str, Any]:
     """An image in the shape of a Docker schema 1 manifest, the newest layer first, whatever was pushed.
 
-    Of an image for several platforms it shows the one that ``_main_variant`` says.
+    Of an image for several platforms it shows the one that ``main_variant`` says.
     """
     repository, tag = _tag(call)
     variants = manifests.variants(call.db, [tag.manifest])[tag.manifest.id]
-    shown = _main_variant(variants) or tag.manifest
+    shown = manifests.main_variant(variants) or tag.manifest
     parsed = oci.parse(manifests.content_of(call.db, shown), shown.media_type)
     layers = [item.digest for item in parsed.layers] if isinstance(parsed, oci.Manifest) else []
     config = None
@@ -189,8 +191,8 @@ def _step(step: oci.HistoryEntry) -> dict[str, Any]:
 
 def _repository_object(db: Session, repository: ImageRepository) -> dict[str, Any]:
     """The JSON object of a repository; what it says of the latest image is left out when there is none."""
-    latest = _latest_variants(db, [repository]).get(repository.id, [])
-    main = _main_variant(latest)
+    latest = manifests.latest_variants(db, [repository]).get(repository.id, [])
+    main = manifests.main_variant(latest)
     value = {
         "isMultinodeEnabled": False,
         **repository.details,
@@ -224,7 +226,7 @@ def _tag_objects(db: Session, repository: ImageRepository, tags: Sequence[ImageT
 
 
 def _tag_object(tag: ImageTag, variants: Sequence[ImageManifest]) -> dict[str, Any]:
-    main = _main_variant(variants)
+    main = manifests.main_variant(variants)
     value = {
         "tag": tag.name,
         "digest": tag.manifest.digest,
@@ -247,29 +249,6 @@ def _variant_object(manifest: ImageManifest) -> dict[str, Any]:
         "createdDate": iso(manifest.pushed_at),
     }
     return {**value, "variant": manifest.variant} if manifest.variant else value
-
-
-def _main_variant(variants: Sequence[ImageManifest]) -> ImageManifest | None:
-    """The image that stands for all platforms: that for linux/amd64, else the first."""
-    usual = (item for item in variants if (item.os, item.architecture) == ("linux", "amd64"))
-    return next(usual, variants[0] if variants else None)
-
-
-def _latest_variants(db: Session, repositories: Sequence[ImageRepository]) -> dict[int, list[ImageManifest]]:
-    """The variants of the latest tag of each repository that has one, by the repository's id."""
-    tags = list(
-        db.scalars(
-            select(ImageTag)
-            .join(ImageRepository, ImageTag.repository_id == ImageRepository.id)
-            .where(
-                ImageRepository.id.in_([item.id for item in repositories]),
-                ImageTag.name == ImageRepository.latest_tag,
-            )
-            .options(joinedload(ImageTag.manifest))
-        )
-    )
-    variants = manifests.variants(db, [tag.manifest for tag in tags])
-    return {tag.repository_id: variants[tag.manifest_id] for tag in tags}
 
 
 # what every request needs
@@ -296,69 +275,6 @@ def _tag(call: Call) -> tuple[ImageRepository, ImageTag]:
     if found is None:
         raise not_found(f"'{repository.path}' has no tag '{call.path['tag']}'")
     return repository, found
-
-
-# search
-
-
-class ImageSource:
-    """Image repositories in the search."""
-
-    def names(self, db: Session, visible: Visible) -> Iterable[tuple[int, str]]:
-        """Ids and paths."""
-        rows = db.execute(
-            select(ImageRepository.id, ImageRepository.path).where(
-                ImageRepository.is_published, visible.condition(ImageRepository)
-            )
-        )
-        return ((row_id, path) for row_id, path in rows)
-
-    def hits(self, db: Session, ids: Sequence[int]) -> Iterable[Hit]:
-        """Repositories with their latest image."""
-        repositories = list(
-            db.scalars(
-                select(ImageRepository)
-                .where(ImageRepository.id.in_(ids))
-                .options(
-                    joinedload(ImageRepository.org),
-                    joinedload(ImageRepository.team),
-                    joinedload(ImageRepository.owner),
-                )
-            )
-        )
-        latest = _latest_variants(db, repositories)
-        for repository in repositories:
-            details = repository.details
-            main = _main_variant(latest.get(repository.id, []))
-            attributes = {
-                "latestTag": repository.latest_tag,
-                "size": str(main.layers_size_bytes) if main else None,
-                "builtBy": details.get("builtBy"),
-                "publisher": details.get("publisher"),
-                "logo": details.get("logo"),
-            }
-            yield Hit(
-                resource_id=repository.path,
-                name=repository.name,
-                org_name=repository.org.name,
-                team_name=repository.team.name if repository.team else "",
-                display_name=details.get("displayName", repository.name),
-                description=details.get("shortDescription", ""),
-                owner=repository.owner,
-                policies=frozenset(details.get("policyLabels", ())),
-                release_types=frozenset(filter(None, [details.get("releaseType")])),
-                product_names=details.get("productNames", ()),
-                access_type=details.get("accessType", ""),
-                created_at=repository.created_at,
-                updated_at=repository.updated_at,
-                is_public=repository.is_public,
-                guest_access=repository.guest_access,
-                labels=repository.labels,
-                attributes={key: value for key, value in attributes.items() if value},
-            )
-
-
-SOURCES["CONTAINER"] = ImageSource()
 
 
 _TABLE: list[tuple[str, str, Endpoint, Action]] = [

@@ -1,27 +1,25 @@
 """The search: one query language over everything that can be found, and label sets, of which there are none.
 
-A kind of thing takes part by an entry in ``SOURCES``. Source: docs/protocol/artifacts.md.
+What is found, sorted and cut is for the database to say (``server.search``). Source: docs/protocol/artifacts.md.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 
-from ngc_cli.server.artifacts.queries import latest_versions
-from ngc_cli.server.artifacts.schema import KINDS, RELEASE_TYPES, Kind
 from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
-from ngc_cli.server.metadata import Artifact, Org, Team, User, chunked
+from ngc_cli.server.metadata import Org, Team, chunked
 from ngc_cli.server.problems import not_found, unprocessable
+from ngc_cli.server.search.filters import FIELDS
+from ngc_cli.server.search.patterns import matching
+from ngc_cli.server.search.sources import SOURCES, Hit, Source
 
 # Without a wish; as the service has it.
 _PAGE_SIZE = 100
@@ -33,160 +31,36 @@ _PREFIX = "resourceId:"
 
 
 @dataclass(frozen=True)
-class Hit:
-    """Something found: ``resource_id`` is ``org/[team/]name``, ``attributes`` are what its kind adds."""
-
-    resource_id: str
-    name: str
-    org_name: str
-    team_name: str
-    display_name: str
-    description: str
-    owner: User | None
-    policies: frozenset[str]
-    release_types: frozenset[str]
-    product_names: Sequence[str]
-    access_type: str
-    created_at: datetime
-    updated_at: datetime
-    is_public: bool
-    guest_access: bool
-    labels: Sequence[str]
-    attributes: Mapping[str, str]
-
-    @property
-    def created_by(self) -> str:
-        """The client id of the owner; empty when there is none."""
-        return self.owner.client_id if self.owner else ""
-
-    def has(self, field: str, value: Any) -> bool:
-        """Whether this field has this value."""
-        if field in _ATTRIBUTES:
-            return bool(self.attributes.get(field) == value)
-        return _FILTERS[field](self, value)
-
-
-# There is no signer, so nothing is signed. A creator may be given by the id or the client id of the user.
-_ATTRIBUTES = frozenset(
-    [
-        "application",
-        "framework",
-        "format",
-        "precision",
-        "builtBy",
-        "publisher",
-        "logo",
-        "latestVersionIdStr",
-        "latestVersionSizeInBytes",
-        "latestTag",
-        "size",
-    ]
-)
-_FILTERS: dict[str, Callable[[Hit, Any], bool]] = {
-    "labels": lambda hit, value: value in hit.labels,
-    "isPublic": lambda hit, value: hit.is_public == value,
-    "guestAccess": lambda hit, value: hit.guest_access == value,
-    "createdBy": lambda hit, value: (
-        hit.owner is not None and value in (str(hit.owner.id), hit.owner.client_id)
-    ),
-    "accessType": lambda hit, value: bool(value) and hit.access_type == value,
-    "productNames": lambda hit, value: value in hit.product_names,
-    "policy": lambda hit, value: str(value).lower() in map(str.lower, hit.policies),
-    "releaseType": lambda hit, value: value in {RELEASE_TYPES[name] for name in hit.release_types},
-    **dict.fromkeys(("signedModels", "signedResources", "signedImages"), lambda _hit, value: value is False),
-}
-
-
-@dataclass(frozen=True)
 class Visible:
-    """What a search may show: everything public, or of one org what the caller may look at."""
+    """What a search may show: everything public, or of one org what the caller may look at.
+
+    ``team`` narrows it to one team; else ``team_ids`` are those of all teams of the org.
+    """
 
     principal: Principal
     org: Org | None = None
-    teams: tuple[Team | None, ...] = ()
+    team: Team | None = None
+    team_ids: tuple[int, ...] = ()
 
     def condition(self, table: Any) -> ColumnElement[bool]:
         """The same as a condition on a table with ``org_id``, ``team_id`` and ``is_public``."""
+        is_public: ColumnElement[bool] = table.is_public.is_(True)
         if self.org is None:
-            return cast("ColumnElement[bool]", table.is_public.is_(True))
-        found: list[ColumnElement[bool]] = [false()]
-        for team in self.teams:
-            team_id = team.id if team else None
-            here = and_(table.org_id == self.org.id, table.team_id == team_id)
-            everything = decide(self.principal, Action.VIEW, self.org.id, team_id) is Decision.YES
-            found.append(here if everything else and_(here, table.is_public.is_(True)))
-        return or_(*found)
+            return is_public
+        in_org = table.org_id == self.org.id
+        if self.team is not None:
+            here = and_(in_org, table.team_id == self.team.id)
+            return here if self._may_view(self.team.id) else and_(here, is_public)
+        viewable = [team_id for team_id in self.team_ids if self._may_view(team_id)]
+        all_of_org = self._may_view(None)
+        if all_of_org and len(viewable) == len(self.team_ids):
+            return in_org  # type: ignore[no-any-return]
+        at_org_level = [table.team_id.is_(None)] if all_of_org else []
+        return and_(in_org, or_(is_public, table.team_id.in_(viewable), *at_org_level))
 
-
-class Source(Protocol):
-    """One kind of thing that can be found, in two steps, so that a page costs a page."""
-
-    def names(self, db: Session, visible: Visible) -> Iterable[tuple[int, str]]:
-        """Row id and ``org/[team/]name`` of everything visible."""
-
-    def hits(self, db: Session, ids: Sequence[int]) -> Iterable[Hit]:
-        """What there is to show of these rows, in any order."""
-
-
-class ArtifactSource:
-    """Models or resources."""
-
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-
-    def names(self, db: Session, visible: Visible) -> Iterable[tuple[int, str]]:
-        """Ids and paths."""
-        rows = db.execute(
-            select(Artifact.id, Org.name, Team.name, Artifact.name)
-            .join(Org, Artifact.org_id == Org.id)
-            .outerjoin(Team, Artifact.team_id == Team.id)
-            .where(Artifact.kind == self._kind.segment, visible.condition(Artifact))
-        )
-        return ((row_id, "/".join(filter(None, names))) for row_id, *names in rows)
-
-    def hits(self, db: Session, ids: Sequence[int]) -> Iterable[Hit]:
-        """Artifacts with their latest versions."""
-        latest = latest_versions(db, ids)
-        query = select(Artifact).where(Artifact.id.in_(ids))
-        query = query.options(joinedload(Artifact.org), joinedload(Artifact.team), joinedload(Artifact.owner))
-        for artifact in db.scalars(query):
-            details = artifact.details
-            version = latest.get(artifact.id)
-            said = version.details if version else {}
-            attributes = {
-                "application": details.get("application"),
-                "framework": details.get(self._kind.framework),
-                "format": details.get("modelFormat"),
-                "precision": details.get("precision"),
-                "builtBy": details.get("builtBy"),
-                "publisher": details.get("publisher"),
-                "logo": details.get("logo"),
-                "latestVersionIdStr": version.name if version else None,
-                "latestVersionSizeInBytes": str(version.size_bytes) if version else None,
-            }
-            team_name = artifact.team.name if artifact.team else ""
-            yield Hit(
-                resource_id="/".join(filter(None, (artifact.org.name, team_name, artifact.name))),
-                name=artifact.name,
-                org_name=artifact.org.name,
-                team_name=team_name,
-                display_name=details.get("displayName", artifact.name),
-                description=details.get("shortDescription", ""),
-                owner=artifact.owner,
-                policies=frozenset((*details.get("policyLabels", ()), *said.get("policy", ()))),
-                release_types=frozenset(filter(None, (details.get("releaseType"), said.get("releaseType")))),
-                product_names=details.get("productNames", ()),
-                access_type=details.get("accessType", ""),
-                created_at=artifact.created_at,
-                updated_at=artifact.updated_at,
-                is_public=artifact.is_public,
-                guest_access=artifact.guest_access,
-                labels=artifact.labels,
-                attributes={key: value for key, value in attributes.items() if value},
-            )
-
-
-SOURCES: dict[str, Source] = {kind.search_type: ArtifactSource(kind) for kind in KINDS.values()}
+    def _may_view(self, team_id: int | None) -> bool:
+        assert self.org is not None  # without one only what is public is shown
+        return decide(self.principal, Action.VIEW, self.org.id, team_id) is Decision.YES
 
 
 @dataclass(frozen=True)
@@ -225,20 +99,21 @@ class Query:
         query.require_known_fields()
         return query
 
-    def matches(self, resource_id: str) -> bool:
-        """Whether an ``org/[team/]name`` is asked for; a pattern without ``/`` may also be the name alone."""
-        if fnmatch.fnmatchcase(resource_id, self.pattern):
-            return True
-        return "/" not in self.pattern and fnmatch.fnmatchcase(resource_id.rpartition("/")[2], self.pattern)
-
-    def keeps(self, hit: Hit) -> bool:
-        """Whether a hit passes all filters."""
-        return all(hit.has(field, value) for field, value in self.filters)
+    def condition(self, source: Source, dialect: str) -> ColumnElement[bool]:
+        """Which rows of a source are asked for; a pattern without ``/`` may also be the name alone."""
+        found = [FIELDS[field](source, value) for field, value in self.filters]
+        by_path = matching(source.table.path, self.pattern, dialect)
+        if by_path is not None:
+            # a name ends the path: what matches it behind any beginning, the path matches too
+            by_name = not ("/" in self.pattern or self.pattern.startswith("*"))
+            names = [matching(source.table.name, self.pattern, dialect)] if by_name else []
+            found.append(or_(by_path, *(name for name in names if name is not None)))
+        return and_(true(), *found)
 
     def require_known_fields(self) -> None:
         """Raise a 422 Problem for a filter by an unknown field, also when there is nothing to filter."""
         for field, _value in self.filters:
-            if field not in _ATTRIBUTES and field not in _FILTERS:
+            if field not in FIELDS:
                 raise unprocessable(f"'{field[:100]}' is not a field that can be filtered by")
 
 
@@ -257,15 +132,15 @@ def search_catalog(call: Call) -> dict[str, Any]:
 def search_org(call: Call) -> dict[str, Any]:
     """What the caller may look at in an org with its teams, or in one team."""
     if call.team is not None:
-        return _search(call, _visible_in_org(call, call.team))
-    teams = call.db.scalars(select(Team).where(Team.org_id == call.the_org.id))
-    return _search(call, _visible_in_org(call, None, *teams))
+        return _search(call, _visible_in_org(call))
+    ids = call.db.scalars(select(Team.id).where(Team.org_id == call.the_org.id))
+    return _search(call, _visible_in_org(call, *ids))
 
 
-def _visible_in_org(call: Call, *teams: Team | None) -> Visible:
-    """What the principal may see in these teams; the condition authorizes row by row, so the request is authorized."""
+def _visible_in_org(call: Call, *team_ids: int) -> Visible:
+    """What the principal may see in the org or team; the condition authorizes row by row, so the request is authorized."""
     call.is_authorized = True
-    return Visible(call.principal, call.the_org, teams)
+    return Visible(call.principal, call.the_org, call.team, team_ids)
 
 
 def search_subscriptions(call: Call) -> dict[str, Any]:
@@ -281,22 +156,20 @@ def _search(call: Call, visible: Visible) -> dict[str, Any]:
         raise not_found(
             f"nothing of type '{call.path['type']}' can be searched; types are {', '.join(SOURCES)}"
         )
-    found = sorted(
-        (resource_id, row_id)
-        for row_id, resource_id in source.names(call.db, visible)
-        if query.matches(resource_id)
+    table = source.table
+    wanted = and_(
+        source.condition, visible.condition(table), query.condition(source, call.db.get_bind().dialect.name)
     )
-    start, end = query.page * query.page_size, (query.page + 1) * query.page_size
-    if query.filters:  # what they look at is not in the names
-        kept = [hit for hit in _hits(call.db, source, [row_id for _, row_id in found]) if query.keeps(hit)]
-        return _answer(call, query, len(kept), kept[start:end])
-    page = _hits(call.db, source, [row_id for _, row_id in found[start:end]])
-    return _answer(call, query, len(found), page)
-
-
-def _hits(db: Session, source: Source, ids: Sequence[int]) -> list[Hit]:
-    hits = (hit for some in chunked(ids) for hit in source.hits(db, some))
-    return sorted(hits, key=lambda hit: hit.resource_id)
+    total = call.db.scalar(select(func.count()).select_from(table).where(wanted)) or 0
+    ids = call.db.scalars(
+        select(table.id)
+        .where(wanted)
+        .order_by(table.path, table.id)
+        .offset(query.page * query.page_size)
+        .limit(query.page_size)
+    ).all()
+    hits = (hit for some in chunked(ids) for hit in source.hits(call.db, some))
+    return _answer(call, query, total, sorted(hits, key=lambda hit: hit.resource_id))
 
 
 def _answer(call: Call, query: Query, total: int, hits: Sequence[Hit]) -> dict[str, Any]:

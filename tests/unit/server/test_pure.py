@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ngc_cli.server.artifacts.queries import version_order
 from ngc_cli.server.auth.roles import (
     GUEST,
     TABLE,
@@ -28,6 +27,7 @@ from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.content.serve import slice_for
 from ngc_cli.server.metadata import Database, Org
 from ngc_cli.server.problems import Problem
+from ngc_cli.server.version_order import version_sort_key
 
 SIGNER = Signer(b"secret")
 
@@ -94,12 +94,12 @@ def test_versions_sort_by_their_numbers() -> None:
         "v2",
         "v10",
     ]
-    assert sorted(reversed(ordered), key=version_order) == ordered
+    assert sorted(reversed(ordered), key=version_sort_key) == ordered
 
 
 @given(st.lists(st.text(min_size=1, max_size=12)))
 def test_any_versions_can_be_sorted(names: list[str]) -> None:
-    sorted(names, key=version_order)
+    sorted(names, key=version_sort_key)
 
 
 # access

@@ -33,7 +33,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 def begin(registry: Registry, part_size_bytes: int = 4) -> str:
     def work(db: Session) -> str:
         org = admin.ensure_org(db, "acme")
-        artifact = Artifact(kind="models", org=org, name="m", details={}, labels=[])
+        artifact = Artifact(kind="models", org=org, name="m", path=f"{org.name}/m", details={}, labels=[])
         db.add(artifact)
         db.flush()
         upload = UploadSession(

@@ -24,6 +24,7 @@ from ngc_cli.server.routes.distribution.repository import (
     repository_route,
     require_digest,
 )
+from ngc_cli.server.search.terms import index_repository
 
 # Clients read an index of at most that size; 1 KiB frames it.
 _REFERRERS_MAX_BYTES = oci.MANIFEST_MAX_BYTES - 1024
@@ -56,6 +57,7 @@ def put_manifest(call: Call) -> Response:
     manifest = manifests.store_manifest(
         call.db, call.registry.contents, repository, reference, call.raw_body, parsed, call.principal.user_id
     )
+    index_repository(call.db, repository)
     headers = {
         "Location": f"/v2/{path}/manifests/{manifest.digest}",
         "Docker-Content-Digest": manifest.digest,
@@ -77,6 +79,7 @@ def delete_manifest(call: Call) -> Response:
         if tag is None:
             raise _no_manifest(repository, reference)
         tags.remove_tag(call.db, repository, tag)
+    index_repository(call.db, repository)
     return Response(status_code=202)
 
 

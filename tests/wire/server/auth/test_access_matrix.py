@@ -327,6 +327,7 @@ class World:
                 org_id=org.id,
                 team_id=db.scalar(select(Team.id).where(Team.org_id == org.id, Team.name == team)),
                 name=name,
+                path="/".join(filter(None, (self.org, team, name))),
                 owner_id=owner_id,
                 details={},
                 labels=[],
