@@ -80,9 +80,15 @@ def _glob_part(token: _Token) -> str:
         return token.kind
     if not token.ranges:  # of nothing: its opposite is any character
         return "?" if token.is_negated else "[^\x01-\U0010ffff]"
-    members = [low if low == high else f"{low}-{high}" for low, high in token.ranges]
+    ranges = set(token.ranges)
+    for low, high in token.ranges:
+        if low == "]" < high:  # a bracket means itself only in front, and there it begins no range
+            ranges = {*ranges, ("]", "]"), ("^", high)} - {(low, high)}
+    members = [low if low == high else f"{low}-{high}" for low, high in sorted(ranges)]
     # where they mean themselves: the bracket in front, the dash at the end, the caret behind anything else
     members.sort(key=lambda item: {"]": 0, "^": 2, "-": 3}.get(item, 1))
+    if not token.is_negated and members[0].startswith("^"):
+        members = members[1:] + members[:1]
     if members == ["^"] and not token.is_negated:
         return "^"
     return f"[{'^' if token.is_negated else ''}{''.join(members)}]"

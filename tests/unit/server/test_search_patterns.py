@@ -28,6 +28,7 @@ ENGINE = create_engine("sqlite://")
 TABLE.create(ENGINE)
 with ENGINE.begin() as _connection:
     _connection.execute(insert(TABLE), [{"path": name} for name in NAMES])
+# No lone dash or exclamation mark: Python reads a reversed range before one as the negation of the set.
 PIECES = st.sampled_from(
     [
         "*",
@@ -47,7 +48,9 @@ PIECES = st.sampled_from(
         "_",
         "%",
         ".",
+        "\\",
     ]
+    + ["[c-a]", "[!c-a]", "[]-a]", "[--a]", "[!^]", "[^-]", "[a^-]"]
 )
 
 
