@@ -5,7 +5,9 @@ the signing secret) or in the content store (bytes), nothing in a process. The l
 
     command    the console script ngc-registry; serve and process run it, admin is what it does to orgs and keys
     app        builds the Starlette application out of the route tables of routes/
+    serve      runs it: connections (slow or too many), log_limit
     endpoint   what every request goes through: authenticate, authorize, one transaction, one answer
+    bodies     how much of a body is read, and from whom
     routes/    one module per noun: reads the request, asks the layers below, returns JSON
     uploads    files and image layers on their way in: one state machine for both
     artifacts/, images/, people/   what routes of one noun share: checks, queries, JSON objects

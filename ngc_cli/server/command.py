@@ -18,8 +18,17 @@ import typer
 
 from ngc_cli import __version__
 from ngc_cli.roles import DEFAULT_ROLE
-from ngc_cli.server.config import ABANDONED_S, GRACE_S, LINK_TTL_S, TOKEN_TTL_S, ServerConfig
+from ngc_cli.server.config import (
+    ABANDONED_S,
+    GRACE_S,
+    LINK_TTL_S,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_CLIENT,
+    TOKEN_TTL_S,
+    ServerConfig,
+)
 from ngc_cli.server.errors import AdminError
+from ngc_cli.server.log_limit import LimitedHandler
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -76,7 +85,9 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     os.umask(0o077)  # whatever it writes is the operator's alone: the database holds the signing secret
     logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        handlers=[LimitedHandler(sys.stderr)],
+        level=logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
     )
     try:
         app(list(argv), prog_name="ngc-registry")
@@ -120,19 +131,33 @@ def serve(
     ] = "",
     token_ttl: Annotated[int, typer.Option("--token-ttl", metavar="SECONDS")] = TOKEN_TTL_S,
     link_ttl: Annotated[int, typer.Option("--link-ttl", metavar="SECONDS")] = LINK_TTL_S,
+    max_connections: Annotated[
+        int, typer.Option("--max-connections", min=1, metavar="N", help="Connections in all at a time.")
+    ] = MAX_CONNECTIONS,
+    max_connections_per_client: Annotated[
+        int,
+        typer.Option(
+            "--max-connections-per-client",
+            min=1,
+            metavar="N",
+            help="Connections of one address; not counted on loopback, where a proxy may stand for many.",
+        ),
+    ] = MAX_CONNECTIONS_PER_CLIENT,
     access_log: Annotated[
         Path | None,
         typer.Option("--access-log", metavar="FILE", help="Append one JSON line for each request."),
     ] = None,
 ) -> None:
     """Serve the registry in the foreground."""
+    from ngc_cli.server.connections import ConnectionLimits
     from ngc_cli.server.serve import TlsFiles, serve_forever
 
     if bool(tls_cert) != bool(tls_key):
         raise AdminError("--tls-cert and --tls-key go together")
     tls = TlsFiles(tls_cert, tls_key) if tls_cert and tls_key else None
     config = ServerConfig(data_dir, database_url, files_url, token_ttl, link_ttl, access_log=access_log)
-    serve_forever(config, host, port, tls, self_signed=tls_self_signed)
+    limits = ConnectionLimits(max_connections, max_connections_per_client)
+    serve_forever(config, host, port, tls, limits, self_signed=tls_self_signed)
 
 
 @app.command("gc")

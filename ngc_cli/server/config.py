@@ -8,8 +8,16 @@ from pathlib import Path
 TOKEN_TTL_S = 3600  # clients renew at the end; a longer life gains nothing, since the key is looked up anyway
 # A file is asked for with one link, however slow the line: 6 hours carry 20 GB at 1 MB/s.
 LINK_TTL_S = 6 * 3600
-# JSON and manifests (4 MiB); a commit of 4,000 files with long paths has 5 MB.
-BODY_LIMIT_BYTES = 32 * 1024 * 1024
+# JSON and manifests, which have up to 4 MiB.
+BODY_LIMIT_BYTES = 8 * 1024 * 1024
+# A commit of 4,000 files with long paths has 5 MB; a path may be escaped to six times its length.
+COMMIT_LIMIT_BYTES = 32 * 1024 * 1024
+# The longest key has 84 characters, percent-quoted three times as many.
+FORM_LIMIT_BYTES = 4096
+# A command holds up to 16 at once, and one process serves 100 MB/s to a few dozen: others wait in its queue.
+MAX_CONNECTIONS = 1000
+# Several people behind one address; of loopback and of proxies there is no telling who it is.
+MAX_CONNECTIONS_PER_CLIENT = 250
 # Longer than a push or download takes between two steps, so that gc never removes what is in use.
 GRACE_S = 3600
 ABANDONED_S = 7 * 24 * 3600  # an upload that breaks off on a Friday resumes on Monday
@@ -28,7 +36,6 @@ class ServerConfig:
     files_url: str = ""
     token_ttl_s: int = TOKEN_TTL_S
     link_ttl_s: int = LINK_TTL_S
-    body_limit_bytes: int = BODY_LIMIT_BYTES
     access_log: Path | None = None
     content_store: str = "folder"
 

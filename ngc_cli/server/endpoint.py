@@ -12,10 +12,10 @@ otherwise the request is refused and rolled back.
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -41,9 +41,10 @@ from ngc_cli.server.auth.roles import (
     decide,
 )
 from ngc_cli.server.auth.signing import Signer
-from ngc_cli.server.config import ServerConfig
+from ngc_cli.server.bodies import BodiesUnderWay, Caller, has_body, parse_object
+from ngc_cli.server.config import BODY_LIMIT_BYTES, ServerConfig
 from ngc_cli.server.content.store import ContentStore, is_disk_full
-from ngc_cli.server.metadata import Database, Org, Team
+from ngc_cli.server.metadata import Database, Org, Team, is_database_full
 from ngc_cli.server.problems import (
     REQUEST_ID_HEADER,
     ErrorFormat,
@@ -63,12 +64,13 @@ _Result = TypeVar("_Result")
 
 @dataclass
 class Registry:
-    """What the requests of one process share; it holds no state of its own."""
+    """What the requests of one process share; the only state of its own is which bodies are under way."""
 
     config: ServerConfig
     database: Database
     contents: ContentStore
     signer: Signer
+    bodies: BodiesUnderWay = field(default_factory=BodiesUnderWay)
 
     def link(self, request: Request, method: str, path: str) -> str:
         """A signed link to a path of this registry, on the files origin when one is set."""
@@ -138,6 +140,12 @@ class BaseCall:
     def path(self) -> dict[str, str]:
         """The parameters in the path."""
         return cast("dict[str, str]", self.request.path_params)
+
+    @property
+    def caller(self) -> Caller:
+        """Who is counted: the key, or the address of a guest."""
+        client = self.request.client
+        return self.principal.key_id or (client.host if client else "")
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -221,8 +229,10 @@ class StreamCall(BaseCall):
 
     async def json_body(self) -> dict[str, Any]:
         """The JSON object of the body; raises a 413 or 422 Problem."""
-        body = await _read_body(self.request, self.registry.config.body_limit_bytes)
-        return await run_in_threadpool(parse_object, body)
+        with self.registry.bodies.held(self.caller) as body:
+            return await run_in_threadpool(
+                parse_object, await body.read(self.request, self.route.body_limit_bytes)
+            )
 
     def success(self) -> Response:
         """A response without members of its own; not an empty one, which the official client takes for an error."""
@@ -247,9 +257,11 @@ class ActionRoute(Route):
         endpoint: Endpoint | StreamEndpoint,
         action: Action,
         authenticator: Authenticator,
+        body_limit_bytes: int = BODY_LIMIT_BYTES,
     ) -> None:
         super().__init__(path, self._respond, methods=list(methods), name=endpoint.__name__)
         self.action = action
+        self.body_limit_bytes = body_limit_bytes
         self.authenticator = authenticator
         self._run = endpoint
 
@@ -263,11 +275,13 @@ class ActionRoute(Route):
             registry: Registry = request.app.state.registry
             if self.action is Action.LINK:
                 _require_valid_link(registry, request)
+            call = StreamCall(registry, request, self, request_id)
             if inspect.iscoroutinefunction(self._run):
-                response = await self._run_stream(StreamCall(registry, request, self, request_id))
+                response = await self._run_stream(call)
+            elif has_body(request):
+                response = await self._run_with_body(call)
             else:
-                body = await _read_body(request, registry.config.body_limit_bytes)
-                response = await run_in_threadpool(self._run_sync, registry, request, request_id, body)
+                response = await run_in_threadpool(self._run_sync, call)
         except Problem as problem:
             return render(problem, error_format, request_id)
         except ClientDisconnect:
@@ -277,14 +291,24 @@ class ActionRoute(Route):
                 conflict("something else changed this at the same moment"), error_format, request_id
             )
         except Exception as error:  # noqa: BLE001 - the outermost place: logged, and answered in the route's format
-            if isinstance(error, OSError) and is_disk_full(error):
+            if is_database_full(error) or (isinstance(error, OSError) and is_disk_full(error)):
                 return render(Problem(507, "the registry has no room left"), error_format, request_id)
             _log.exception("%s %s failed, request id %s", request.method, request.url.path, request_id)
             return render(Problem(500, "the registry failed; its log tells more"), error_format, request_id)
         response.headers[REQUEST_ID_HEADER] = request_id
         return response
 
-    def _run_sync(self, registry: Registry, request: Request, request_id: str, body: bytes) -> Response:
+    async def _run_with_body(self, admitted: StreamCall) -> Response:
+        """Read the body of somebody who may do this, and decide again in the transaction that does it."""
+        await admitted.look_up(lambda db: _authorize(admitted, db))
+        bodies, caller = admitted.registry.bodies, admitted.caller
+        with bodies.one(caller), bodies.held(caller) as body:
+            data = await body.read(admitted.request, self.body_limit_bytes)
+            return await run_in_threadpool(self._run_sync, admitted, data)
+
+    def _run_sync(self, received: StreamCall, body: bytes = b"") -> Response:
+        registry, request, request_id = received.registry, received.request, received.request_id
+
         def work(db: Session) -> dict[str, Any] | Response:
             call = Call(registry, request, self, request_id, db=db, raw_body=body)
             _authorize(call, db)
@@ -304,7 +328,8 @@ class ActionRoute(Route):
     async def _run_stream(self, call: StreamCall) -> Response:
         if self.action is not Action.LINK:
             await call.look_up(lambda db: _authorize(call, db))
-        response = await cast(StreamEndpoint, self._run)(call)
+        with call.registry.bodies.one(call.caller) if has_body(call.request) else nullcontext():
+            response = await cast(StreamEndpoint, self._run)(call)
         self._require_authorized(call)
         return response
 
@@ -321,9 +346,10 @@ def route(
     *,
     action: Action,
     authenticator: Authenticator = _NGC_API,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
 ) -> ActionRoute:
     """A route of the registry; by default one of the NGC API."""
-    return ActionRoute(path, methods, endpoint, action, authenticator)
+    return ActionRoute(path, methods, endpoint, action, authenticator, body_limit_bytes)
 
 
 def _require_valid_link(registry: Registry, request: Request) -> None:
@@ -372,44 +398,3 @@ def _authorize_in(call: BaseCall, db: Session, org_name: str, team_name: str) ->
             raise not_found(f"team '{team_name}' not found in org '{org_name}'")
         raise call.refusal(f"team '{team_name}' not found")
     call.is_authorized = call.decision is Decision.YES
-
-
-async def _read_body(request: Request, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise Problem(413, f"the body is larger than {limit_bytes} bytes")
-    return bytes(body)
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body; an empty body is an empty object. Raises a 422 Problem otherwise.
-
-    NUL and lone surrogates are refused, since no database takes them.
-    """
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
-        holds_nul = b"\\u0000" in body and _holds_nul(value)
-    except (ValueError, RecursionError) as error:
-        raise unprocessable("the body is not JSON in UTF-8") from error
-    if not isinstance(value, dict):
-        raise unprocessable("the body is not a JSON object")
-    if holds_nul:
-        raise unprocessable("the body holds a NUL character")
-    return value
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_holds_nul, value))
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

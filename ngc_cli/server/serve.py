@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import uvicorn
 from ngc_cli.files import write_atomically
 from ngc_cli.server.app import create_app
 from ngc_cli.server.config import ServerConfig
+from ngc_cli.server.connections import ConnectionLimits, affordable, guarded
 from ngc_cli.server.tls import ca_bundle, self_signed_certificate
 
 _KEEP_ALIVE_S = 75  # longer than the 60 s for which usual proxies and clients keep idle connections
@@ -32,12 +34,19 @@ class TlsFiles(NamedTuple):
 
 
 def serve_forever(
-    config: ServerConfig, host: str, port: int, tls: TlsFiles | None, *, self_signed: bool = False
+    config: ServerConfig,
+    host: str,
+    port: int,
+    tls: TlsFiles | None,
+    limits: ConnectionLimits,
+    *,
+    self_signed: bool = False,
 ) -> None:
     """Serve until a signal. While it runs, ``server.json`` in the data directory says where.
 
     Port 0 takes any free one. With ``self_signed`` the development CA of the data directory issues a certificate.
     """
+    limits = replace(limits, most=affordable(limits.most))
     app = create_app(config)
     if self_signed:
         certificate = self_signed_certificate(config.data_dir, host)
@@ -45,6 +54,7 @@ def serve_forever(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=guarded(limits),
             lifespan="off",
             ws="none",
             log_config=None,

@@ -4,7 +4,7 @@ No statement here or elsewhere in the server is SQLite's own: PostgreSQL is a ma
 """
 
 from ngc_cli.server.metadata.artifacts import Artifact, ArtifactTerm, File, Version
-from ngc_cli.server.metadata.base import Base, Database, Setting, chunked
+from ngc_cli.server.metadata.base import Base, Database, Setting, chunked, is_database_full
 from ngc_cli.server.metadata.contents import Content, UploadPart, UploadSession, store_content
 from ngc_cli.server.metadata.images import (
     ImageBlob,
@@ -41,5 +41,6 @@ __all__ = [
     "User",
     "Version",
     "chunked",
+    "is_database_full",
     "store_content",
 ]

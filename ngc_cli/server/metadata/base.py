@@ -169,6 +169,14 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def is_database_full(error: BaseException) -> bool:
+    """Whether a statement failed because the disk of the database has no room left."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # SQLite has no code for it before Python 3.11; that of PostgreSQL is disk_full
+    return "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "53100"
+
+
 def chunked(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
     """The items in slices that fit into the parameters of one statement."""
     return (items[start : start + _QUERY_CHUNK] for start in range(0, len(items), _QUERY_CHUNK))

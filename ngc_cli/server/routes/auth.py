@@ -15,12 +15,15 @@ from ngc_cli.roles import OF_2020, ROLES
 from ngc_cli.server.artifacts.schema import text
 from ngc_cli.server.auth.keys import find_key, issue_token, key_in_basic, user_of
 from ngc_cli.server.auth.roles import Action
+from ngc_cli.server.config import FORM_LIMIT_BYTES
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import KeyKind, Org, User
 from ngc_cli.server.people.objects import memberships, user_object
 from ngc_cli.server.problems import forbidden, not_found, unprocessable
 
 _CONTENT_SERVICES = ("CONTAINER", "MODEL", "MODELSCRIPT")
+# One is read; some clients send a few more.
+_FORM_FIELDS = 8
 _USER_SERVICES = ("ORG", "TEAM", "USER")
 
 
@@ -33,7 +36,11 @@ def token(call: Call) -> dict[str, Any]:
 
 def caller_info(call: Call) -> dict[str, Any]:
     """Who a scoped key belongs to; the key comes in a form and is neither logged nor kept."""
-    values = parse_qs(call.raw_body.decode("utf-8", "replace")).get("credentials", [])
+    try:
+        form = parse_qs(call.raw_body.decode("utf-8", "replace"), max_num_fields=_FORM_FIELDS)
+    except ValueError:
+        form = {}
+    values = form.get("credentials", [])
     if len(values) != 1:
         raise unprocessable("the form must have one member 'credentials'")
     key = find_key(call.db, values[0])
@@ -126,7 +133,13 @@ def address(call: Call) -> dict[str, Any]:
 
 ROUTES = [
     route("/token", ["GET"], token, action=Action.ANYONE),
-    route("/v3/keys/get-caller-info", ["POST"], caller_info, action=Action.ANYONE),
+    route(
+        "/v3/keys/get-caller-info",
+        ["POST"],
+        caller_info,
+        action=Action.ANYONE,
+        body_limit_bytes=FORM_LIMIT_BYTES,
+    ),
     route("/v2/users/me", ["GET"], me, action=Action.SIGNED_IN),
     route("/v2/users/me", ["PATCH"], rename_me, action=Action.SIGNED_IN),
     route("/roles", ["GET"], roles, action=Action.ANYONE),

@@ -21,6 +21,7 @@ from ngc_cli.server.artifacts.queries import base64_sha256, find_artifact, find_
 from ngc_cli.server.artifacts.schema import KINDS, Kind
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.clock import utc_now
+from ngc_cli.server.config import COMMIT_LIMIT_BYTES
 from ngc_cli.server.content.store import DigestMismatch, Part
 from ngc_cli.server.endpoint import Call, StreamCall, route
 from ngc_cli.server.metadata import (
@@ -367,7 +368,13 @@ ROUTES = [
         for made in (
             route(f"{place}files/multipart", ["POST"], start, action=Action.UPLOAD),
             route(f"{place}files/multipart", ["PUT"], complete, action=Action.UPLOAD),
-            route(f"{place}files/commit", ["POST"], commit, action=Action.UPLOAD),
+            route(
+                f"{place}files/commit",
+                ["POST"],
+                commit,
+                action=Action.UPLOAD,
+                body_limit_bytes=COMMIT_LIMIT_BYTES,
+            ),
         )
     ),
 ]

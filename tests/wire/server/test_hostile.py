@@ -42,6 +42,7 @@ def models(registry: RunningRegistry) -> Wire:
         b'{"n": ' + b"1" * 5000 + b"}",
         b"[" * 100_000,
         b'{"a":' * 50_000,
+        b'{"name":' + b"[" * 65 + b"]" * 65 + b"}",
         b'{"name":' + b"[" * 600 + b'"\\u0000"' + b"]" * 600 + b"}",
     ],
 )
