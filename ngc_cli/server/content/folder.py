@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Room that an upload may hold beyond what it has sent: steps of this size write as fast as one of a whole part.
+RESERVED_BYTES = 64 * 1024 * 1024
 # uploads at a time whose hash runs ahead; each holds some hundred bytes and a list of paths
 _DIGESTS_IN_MEMORY = 64
 
@@ -212,15 +214,24 @@ class _PartFile:
         self._file = temp.open("xb", buffering=0)
         self._sha256 = hashlib.sha256() if hashed else None
         self._size_bytes = 0
-        if size_bytes > CHUNK_BYTES and hasattr(os, "posix_fallocate"):
-            try:  # twice as fast as letting the file grow, and a full disk shows at once
-                os.posix_fallocate(self._file.fileno(), 0, size_bytes)
+        # twice as fast as letting the file grow
+        self._expected_bytes = size_bytes if hasattr(os, "posix_fallocate") else 0
+        self._reserved_bytes = 0
+
+    def _reserve(self, needed_bytes: int) -> None:
+        """Room for these bytes and the next step, as far as more is expected; raises OSError when the disk is full."""
+        if self._reserved_bytes < needed_bytes <= self._expected_bytes and needed_bytes > CHUNK_BYTES:
+            step_bytes = min(self._expected_bytes, needed_bytes + RESERVED_BYTES) - self._reserved_bytes
+            try:
+                os.posix_fallocate(self._file.fileno(), self._reserved_bytes, step_bytes)
             except OSError as error:
                 if is_disk_full(error):
-                    self.abort()
                     raise
+                self._expected_bytes = 0  # a file system that cannot
+            self._reserved_bytes += step_bytes
 
     def write(self, chunk: bytes | bytearray) -> None:
+        self._reserve(self._size_bytes + len(chunk))
         view = memoryview(chunk)
         while view:
             view = view[self._file.write(view) :]
