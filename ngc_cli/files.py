@@ -7,6 +7,8 @@ raise OSError; the callers know what to tell the user.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import BinaryIO
 
 # of the target in the temporary name: at 4 bytes a character well below the usual limit of 255
 _NAME_CHARS = 40
+# shorter than a person notices
+_LOCK_POLL_S = 0.02
 
 
 @contextmanager
@@ -45,6 +49,41 @@ def write_atomically(path: Path, data: bytes | str, *, mode: int = 0o600, sync: 
     """Replace ``path`` by a file of this content, text in UTF-8; see ``replacing`` for ``mode`` and ``sync``."""
     with replacing(path, mode=mode, sync=sync) as file:
         file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def exclusively(path: Path, timeout_s: float) -> Iterator[None]:
+    """Hold the lock of a file or folder that exists, while the block runs; raises TimeoutError, and OSError.
+
+    The kernel holds it and ends it with the process. Where there are no such locks (Windows, some network file systems)
+    nobody is kept out.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        while not _take(lock):
+            if time.monotonic() >= deadline_s:
+                raise TimeoutError(f"another process holds the lock of '{path}'")
+            time.sleep(_LOCK_POLL_S)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> bool:
+    """Whether the lock could be had now; also where there are none."""
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

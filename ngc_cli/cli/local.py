@@ -42,11 +42,16 @@ def start(
     tls_self_signed: Annotated[
         bool, typer.Option("--tls-self-signed", help="Serve https with a development CA.")
     ] = False,
+    insecure_http: Annotated[
+        bool,
+        typer.Option("--insecure-http", help="Serve other machines without TLS: keys and data in the clear."),
+    ] = False,
 ) -> None:
     """Start the registry in the background and store a profile for it."""
     run = Runtime.of(ctx)
     folder = resolve_data_dir(data_dir)
-    options = ["--host", host, "--port", str(port), *(["--tls-self-signed"] if tls_self_signed else [])]
+    flags = {"--tls-self-signed": tls_self_signed, "--insecure-http": insecure_http}
+    options = ["--host", host, "--port", str(port), *(name for name, is_on in flags.items() if is_on)]
     running, is_new = _start(folder, options)
     org = run.flags.org or _stored_org() or "local"
     key = _prepare(folder, org)
@@ -78,6 +83,14 @@ def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     running = process.find(folder)
     if running is None:
         run.output.done(f"No registry is running in '{folder}'.", running=False, data_dir=str(folder))
+        raise typer.Exit(1)
+    if not running.answers:
+        run.output.done(
+            f"Process {running.pid} of the registry in '{folder}' does not answer. End it with 'ngc local stop'.",
+            running=False,
+            data_dir=str(folder),
+            pid=running.pid,
+        )
         raise typer.Exit(1)
     run.output.show(_block(running, folder, _stored_org(), is_status=True))
 
@@ -192,11 +205,9 @@ def _start(folder: Path, options: list[str]) -> tuple[Running, bool]:
         raise ConfigError("the registry is not installed", hint=_INSTALL) from error
     from ngc_cli.server import process
 
-    running = process.find(folder)
-    if running is not None:
-        return running, False
     try:
-        return process.start(folder, options), True
+        running = process.start(folder, options)
+        return running, running.child is not None
     except process.StartError as error:
         raise NgcError(
             " ".join(str(error).split()), hint=f"'{folder / 'server.log'}' may tell more."
@@ -207,7 +218,7 @@ def _require_running(folder: Path) -> Running:
     from ngc_cli.server import process
 
     running = process.find(folder)
-    if running is None:
+    if running is None or not running.answers:  # a key must not go to what has taken its port
         raise NotFound(f"no registry is running in '{folder}'", hint="Start it with 'ngc local start'.")
     return running
 

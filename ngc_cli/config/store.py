@@ -12,21 +12,18 @@ import io
 import os
 import re
 import stat
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ngc_cli.config.variables import HOME_VARIABLE
 from ngc_cli.errors import ConfigError, LocalFileError
-from ngc_cli.files import write_atomically
+from ngc_cli.files import exclusively, write_atomically
 
 DEFAULT_PROFILE = "default"
 # A change takes milliseconds, with a keyring that does not answer three seconds.
 _LOCK_LIMIT_S = 15.0
-_LOCK_POLL_S = 0.02  # shorter than a person notices
 _CURRENT = "CURRENT"
 _PROFILE_PREFIX = "profile "
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -120,35 +117,16 @@ def locked(path: Path) -> Iterator[None]:
     The lock is on the folder, held by the kernel and so gone with its process. Where there are no such locks (Windows,
     some network file systems) nobody is kept out. Raises ConfigError when another process holds it too long.
     """
-    if sys.platform == "win32":
+    with ExitStack() as stack:
+        with _write_errors(path):
+            _make_folder(path)
+            try:
+                stack.enter_context(exclusively(path.parent, _LOCK_LIMIT_S))
+            except TimeoutError as error:
+                raise ConfigError(
+                    f"another process is changing {path}", hint="Try again when it has ended."
+                ) from error
         yield
-        return
-    with _write_errors(path):
-        _make_folder(path)
-        lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    deadline_s = time.monotonic() + _LOCK_LIMIT_S
-    try:
-        with suppress(OSError):  # raised where the file system has no locks
-            while not _take(lock):
-                if time.monotonic() >= deadline_s:
-                    raise ConfigError(
-                        f"another process is changing {path}", hint="Try again when it has ended."
-                    )
-                time.sleep(_LOCK_POLL_S)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _take(lock: int) -> bool:
-    """Whether the lock could be had now; raises OSError where there are no locks."""
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _make_folder(path: Path) -> None:

@@ -29,6 +29,7 @@ from ngc_cli.server.config import (
 )
 from ngc_cli.server.errors import AdminError
 from ngc_cli.server.log_limit import LimitedHandler
+from ngc_cli.urls import is_loopback
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -126,6 +127,10 @@ def serve(
     tls_self_signed: Annotated[
         bool, typer.Option("--tls-self-signed", help="Use a development CA of the data directory.")
     ] = False,
+    insecure_http: Annotated[
+        bool,
+        typer.Option("--insecure-http", help="Serve other machines without TLS: keys and data in the clear."),
+    ] = False,
     files_url: Annotated[
         str, typer.Option("--files-url", help="Origin of signed links; default: that of the request.")
     ] = "",
@@ -154,6 +159,13 @@ def serve(
 
     if bool(tls_cert) != bool(tls_key):
         raise AdminError("--tls-cert and --tls-key go together")
+    is_encrypted = bool(tls_cert) or tls_self_signed
+    if not (is_encrypted or insecure_http or is_loopback(host)):
+        raise AdminError(
+            f"without TLS everybody between here and the clients of '{host}' can read their API keys and data: "
+            "use --tls-cert and --tls-key, or --tls-self-signed; behind a proxy that speaks TLS, or in a network "
+            "you trust, --insecure-http"
+        )
     tls = TlsFiles(tls_cert, tls_key) if tls_cert and tls_key else None
     config = ServerConfig(data_dir, database_url, files_url, token_ttl, link_ttl, access_log=access_log)
     limits = ConnectionLimits(max_connections, max_connections_per_client)

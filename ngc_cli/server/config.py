@@ -28,7 +28,8 @@ class ServerConfig:
     """Where the registry keeps its data and how long what it signs stays good.
 
     ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
-    the origin the request used. ``content_store`` names one of ``content.backends.BACKENDS``.
+    the origin the request used. ``content_store`` names one of ``content.backends.BACKENDS``. ``instance`` is what
+    this process answers with when it is asked which it is.
     """
 
     data_dir: Path
@@ -38,6 +39,7 @@ class ServerConfig:
     link_ttl_s: int = LINK_TTL_S
     access_log: Path | None = None
     content_store: str = "folder"
+    instance: str = ""
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
+import secrets
 import signal
 import socket
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import uvicorn
 
-from ngc_cli.files import write_atomically
 from ngc_cli.server.app import create_app
 from ngc_cli.server.config import ServerConfig
 from ngc_cli.server.connections import ConnectionLimits, affordable, guarded
+from ngc_cli.server.instance import Instance
 from ngc_cli.server.tls import ca_bundle, self_signed_certificate
 
 _KEEP_ALIVE_S = 75  # longer than the 60 s for which usual proxies and clients keep idle connections
@@ -44,10 +42,12 @@ def serve_forever(
 ) -> None:
     """Serve until a signal. While it runs, ``server.json`` in the data directory says where.
 
-    Port 0 takes any free one. With ``self_signed`` the development CA of the data directory issues a certificate.
+    The file names the first process where several serve one directory. Port 0 takes any free one. With ``self_signed``
+    the development CA of the data directory issues a certificate.
     """
     limits = replace(limits, most=affordable(limits.most))
-    app = create_app(config)
+    nonce = secrets.token_hex(16)
+    app = create_app(replace(config, instance=nonce))
     if self_signed:
         certificate = self_signed_certificate(config.data_dir, host)
         tls = TlsFiles(certificate, certificate)
@@ -72,25 +72,24 @@ def serve_forever(
 
     with _listen(host, port) as listener:
         # The socket takes connections from here on; uvicorn answers them as soon as its loop runs.
-        state = config.data_dir / "server.json"
-        facts = _facts(listener, is_tls=tls is not None)
-        if self_signed:
-            facts["ca_bundle"] = str(ca_bundle(config.data_dir).resolve())
-        write_atomically(state, json.dumps(facts))
-        sys.stderr.write(f"listening on {facts['url']}\n")
-        sys.stderr.flush()
-        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens, and again when it is done
+        for number in (
+            signal.SIGTERM,
+            signal.SIGINT,
+        ):  # before others know of it, and again when uvicorn is done
             signal.signal(number, end)
+        trusted = str(ca_bundle(config.data_dir).resolve()) if self_signed else ""
+        instance = Instance.of_this_process(_url(listener, is_tls=tls is not None), nonce, trusted)
+        instance.note(config.data_dir)
+        sys.stderr.write(f"listening on {instance.url}\n")
+        sys.stderr.flush()
         server.run(sockets=[listener])
-        with suppress(FileNotFoundError):
-            state.unlink()
+        instance.forget(config.data_dir)
 
 
-def _facts(listener: socket.socket, *, is_tls: bool) -> dict[str, str | int]:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    url = f"{'https' if is_tls else 'http'}://{name}:{port}"
-    return {"url": url, "host": host, "port": port, "pid": os.getpid()}
+    return f"{'https' if is_tls else 'http'}://{name}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,36 @@ def test_host_is_the_address_it_listens_on(tmp_path: Path) -> None:
     finally:
         assert ngc.json("local stop") == {"stopped": True}
     assert ngc.json("local status", code=1)["running"] is False
+
+
+def test_other_machines_are_served_in_the_clear_only_when_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path)
+    refused = ngc.run("local start --host 0.0.0.0", code=1)
+    assert "--tls-self-signed" in refused.stderr
+    assert "--insecure-http" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) <= 6
+    try:
+        assert ngc.json("local start --host 0.0.0.0 --insecure-http")["url"].startswith("http://0.0.0.0:")
+        assert ngc.json("local status")["running"] is True
+    finally:
+        assert ngc.json("local stop") == {"stopped": True}
+
+
+def test_a_registry_that_does_not_answer_is_told_and_can_be_ended(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path)
+    pid = ngc.json("local start")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert f"Process {pid}" in ngc.run("local status", code=1).stdout
+        assert ngc.json("local status", code=1)["running"] is False
+        assert "does not answer" in ngc.run("local start", code=1).stderr
+        os.kill(pid, signal.SIGCONT)
+        assert ngc.json("local stop") == {"stopped": True}
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
 
 
 @pytest.mark.slow

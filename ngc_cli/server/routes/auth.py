@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sqlalchemy import select
+from starlette.responses import JSONResponse, Response
 
 from ngc_cli import __version__
 from ngc_cli.roles import OF_2020, ROLES
@@ -17,9 +18,10 @@ from ngc_cli.server.auth.keys import find_key, issue_token, key_in_basic, user_o
 from ngc_cli.server.auth.roles import Action
 from ngc_cli.server.config import FORM_LIMIT_BYTES
 from ngc_cli.server.endpoint import Call, route
+from ngc_cli.server.instance import INSTANCE_HEADER
 from ngc_cli.server.metadata import KeyKind, Org, User
 from ngc_cli.server.people.objects import memberships, user_object
-from ngc_cli.server.problems import forbidden, not_found, unprocessable
+from ngc_cli.server.problems import forbidden, not_found, request_status, unprocessable
 
 _CONTENT_SERVICES = ("CONTAINER", "MODEL", "MODELSCRIPT")
 # One is read; some clients send a few more.
@@ -115,9 +117,15 @@ def own_version(call: Call) -> dict[str, Any]:
     return {"recipe": {"name": "ngc_cli", "latestVersionIdStr": __version__}}
 
 
-def health(call: Call) -> dict[str, Any]:
-    """200 as long as the registry answers."""
-    return {"health": {"healthCode": "OK", "healthCodeDescription": "serving"}}
+def health(call: Call) -> Response:
+    """200 as long as the registry answers; a header says which of its processes did."""
+    return JSONResponse(
+        {
+            "requestStatus": request_status(None, call.request_id),
+            "health": {"healthCode": "OK", "healthCodeDescription": "serving"},
+        },
+        headers={INSTANCE_HEADER: call.registry.config.instance},
+    )
 
 
 def ping(call: Call) -> dict[str, Any]:

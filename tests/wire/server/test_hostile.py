@@ -199,6 +199,7 @@ def test_it_starts_on_any_port_tells_where_and_ends_on_sigterm(tmp_path: Path) -
     assert requests.get(f"{running.url}/health", timeout=60).status_code == 200
     assert (data / "server.log").read_text().splitlines()[0] == f"listening on {running.url}"
     assert process.find(data) == running
+    assert running.answers
     process.stop(running)
     assert running.child is not None
     assert running.child.returncode == 0
