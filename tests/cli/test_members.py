@@ -555,7 +555,8 @@ def test_a_dead_key_stops_a_file_at_once(
         ("REGISTRY_WRITE_TEAM_ADMIN", True, "team list-users --team {other}", 11),
         ("REGISTRY_WRITE_TEAM_ADMIN", True, "org add-team blue x", 11),
         ("REGISTRY_WRITE_TEAM_ADMIN", True, "org remove-user {member} -y", 11),
-        ("USER_ADMIN", False, "org add-user {new}", 0),
+        ("USER_ADMIN", False, "org add-user {new}", 11),  # REGISTRY_USER, which it does not hold itself
+        ("USER_ADMIN", False, "org add-user {new} --role USER_ADMIN", 0),
         ("USER_ADMIN", False, "org add-team blue x", 0),
         ("REGISTRY_WRITE_ADMIN", False, "org add-user {new} --team {team}", 0),
         ("ORG_OWNER", False, "org remove-user {member} -y", 0),

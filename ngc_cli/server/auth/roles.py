@@ -36,6 +36,7 @@ class Action(Enum):
     MANAGE_USERS = "invite to the org, change roles in it, remove from it"
     INVITE = "invite people, or add members of the org to teams"
     MANAGE_TEAM_USERS = "add to a team, change roles in it, remove from it"
+    MANAGE_OWNERS = "make and unmake owners of the org"
 
 
 class Relation(Enum):
@@ -86,6 +87,7 @@ MANAGE_TEAMS       -         -         -       -       -          -     -     - 
 MANAGE_USERS       -         -         -       -       -          -     -     -           -                yes         yes    yes
 INVITE             -         -         -       yes     -          -     -     -           -                yes         yes    yes
 MANAGE_TEAM_USERS  -         -         -       -       -          -     -     yes         yes              yes         yes    yes
+MANAGE_OWNERS      -         -         -       -       -          -     -     -           -                -           -      yes
 """
 
 
@@ -151,7 +153,8 @@ def relations(principal: Principal, org_id: int, team_id: int | None) -> set[Rel
     return found
 
 
-_REACHING = {"REGISTRY_ADMIN": Relation.ADMIN, "USER_ADMIN": Relation.USER_ADMIN, "ORG_OWNER": Relation.OWNER}
+OWNER_ROLE = "ORG_OWNER"
+_REACHING = {"REGISTRY_ADMIN": Relation.ADMIN, "USER_ADMIN": Relation.USER_ADMIN, OWNER_ROLE: Relation.OWNER}
 _STAYING = {"REGISTRY_READ": Relation.READ, "REGISTRY_USER": Relation.USER}
 _LEADING = frozenset({"REGISTRY_ADMIN", "USER_ADMIN"})
 _IN_TEAM = {"REGISTRY_ADMIN": Relation.TEAM_ADMIN, "USER_ADMIN": Relation.TEAM_USER_ADMIN, **_STAYING}
@@ -178,6 +181,21 @@ def decide(principal: Principal, action: Action, org_id: int, team_id: int | Non
     """The strongest entry of the table for the relations of a principal to this org or team."""
     row = TABLE[action]
     return max((row[relation] for relation in relations(principal, org_id, team_id)), key=_STRENGTH.index)
+
+
+def may_give(principal: Principal, role: str, org_id: int, team_id: int | None) -> bool:
+    """Whether a principal may give somebody this role in an org, or in a team of it, and take it away.
+
+    It may when whoever holds only that role could do nothing, anywhere in the org, that the principal cannot do. That
+    it may manage users there at all is another question, which the action of the request answers.
+    """
+    holder = Principal(key_id=0, grants=(Grant(org_id, team_id, role),))
+    return all(
+        _STRENGTH.index(decide(holder, action, org_id, place))
+        <= _STRENGTH.index(decide(principal, action, org_id, place))
+        for action in TABLE
+        for place in (None, team_id, ANY_TEAM)
+    )
 
 
 def allows(decision: Decision, principal: Principal, resource: Resource | None) -> bool:

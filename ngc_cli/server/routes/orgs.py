@@ -30,6 +30,7 @@ from ngc_cli.server.clock import iso, utc_now
 from ngc_cli.server.endpoint import Call, route
 from ngc_cli.server.metadata import Invitation, Membership, Org, Team, User
 from ngc_cli.server.paging import Window
+from ngc_cli.server.people.ceiling import require_may_give, take_away
 from ngc_cli.server.people.objects import memberships, org_object, team_object, user_object
 from ngc_cli.server.problems import conflict, exists, not_found, unprocessable
 
@@ -104,6 +105,7 @@ def update_team(call: Call) -> dict[str, Any]:
 def remove_team(call: Call) -> dict[str, Any]:
     """T5: an empty team; what it holds would be left without anybody who may reach it."""
     team = call.the_team
+    take_away(call, call.db.scalars(select(Membership).where(Membership.team_id == team.id)).all())
     try:
         call.db.execute(delete(Team).where(Team.id == team.id))
     except IntegrityError as error:
@@ -158,8 +160,10 @@ def replace_roles(call: Call) -> dict[str, Any]:
     """U8: these roles in the org itself and no others; roles in teams stay."""
     user = _member_by_id(call, call.path["user"])
     roles = _roles_asked_for(call)
-    call.db.execute(delete(Membership).where(Membership.user_id == user.id, *_roles_here(call)))
-    _grant(call, user, [(None, role) for role in roles])
+    held = _held_here(call, user)
+    take_away(call, [membership for membership in held if membership.role not in roles])
+    kept = {membership.role for membership in held}
+    _grant(call, user, [(None, role) for role in roles if role not in kept])
     return _user_answer(call, user)
 
 
@@ -179,9 +183,9 @@ def remove_roles(call: Call) -> dict[str, Any]:
     roles = _roles_asked_for(call)
     person = _member_or_invited(call, call.path["who"])
     if isinstance(person, User):
-        held = delete(Membership).where(Membership.user_id == person.id, *_roles_here(call))
-        call.db.execute(held.where(Membership.role.in_(roles)))
+        take_away(call, [held for held in _held_here(call, person) if held.role in roles])
     else:
+        require_may_give(call, [(call.team.id if call.team else None, role) for role in roles])
         offered = delete(Invitation).where(Invitation.email == person, *_offers_here(call))
         call.db.execute(offered.where(Invitation.role.in_(roles)))
     return {}
@@ -190,11 +194,13 @@ def remove_roles(call: Call) -> dict[str, Any]:
 def remove_user(call: Call) -> dict[str, Any]:
     """U13, U14: no role any more in the org and all its teams, or in the team."""
     user = _member_by_id(call, call.path["user"])
-    gone = delete(Membership).where(Membership.user_id == user.id, Membership.org_id == call.the_org.id)
+    held = select(Membership).where(Membership.user_id == user.id, Membership.org_id == call.the_org.id)
     if call.team is not None:
-        gone = gone.where(Membership.team_id == call.team.id)
-    if call.db.execute(gone).rowcount == 0:  # type: ignore[attr-defined]
+        held = held.where(Membership.team_id == call.team.id)
+    gone = call.db.scalars(held).all()
+    if not gone:
         raise not_found(f"user {user.id} is not in team '{call.the_team.name}'")
+    take_away(call, gone)
     return {}
 
 
@@ -245,8 +251,11 @@ def invite(call: Call) -> dict[str, Any]:
 def delete_invitation(call: Call) -> dict[str, Any]:
     """I4: the invitation of a person to the org and to all its teams."""
     email = _email(call.body.get("email"))
-    gone = delete(Invitation).where(Invitation.org_id == call.the_org.id, Invitation.email == email)
-    if call.db.execute(gone).rowcount == 0:  # type: ignore[attr-defined]
+    of_person = (Invitation.org_id == call.the_org.id, Invitation.email == email)
+    offered = call.db.scalars(select(Invitation).where(*of_person)).all()
+    require_may_give(call, [(offer.team_id, offer.role) for offer in offered])
+    call.db.execute(delete(Invitation).where(*of_person))
+    if not offered:
         raise not_found(f"there is no invitation of {email} to org '{call.the_org.name}'")
     return {}
 
@@ -274,6 +283,7 @@ def _offers_in(call: Call, value: Any) -> list[Offer]:
 
 def _offer(call: Call, email: str, name: str, offers: Sequence[Offer], expires_in_min: int | None) -> None:
     """Invite, or add to a person's invitation; a new time to expire holds for all of it."""
+    require_may_give(call, [(team.id if team else None, role) for team, role in offers])
     mine = (Invitation.org_id == call.the_org.id, Invitation.email == email)
     call.db.execute(delete(Invitation).where(*mine, ~_still_open()))
     known = list(call.db.scalars(select(Invitation).where(*mine)))
@@ -398,14 +408,16 @@ def _roles_asked_for(call: Call) -> list[str]:
 
 
 def _grant(call: Call, user: User, offers: Sequence[Offer]) -> None:
+    require_may_give(call, [(team.id if team else None, role) for team, role in offers])
     for team, role in offers:
         admin.grant(call.db, user, call.the_org, team, role)
 
 
-def _roles_here(call: Call) -> tuple[ColumnElement[bool], ...]:
-    """Roles held exactly where the request is about: in the team, or in the org itself."""
+def _held_here(call: Call, user: User) -> Sequence[Membership]:
+    """Roles of a user exactly where the request is about: in the team, or in the org itself."""
     team = Membership.team_id == call.team.id if call.team else Membership.team_id.is_(None)
-    return Membership.org_id == call.the_org.id, team
+    here = (Membership.user_id == user.id, Membership.org_id == call.the_org.id, team)
+    return call.db.scalars(select(Membership).where(*here)).all()
 
 
 def _offers_here(call: Call) -> tuple[ColumnElement[bool], ...]:

@@ -64,6 +64,7 @@ delete-image   no    no       yes      yes       yes   no         no       no   
 view-people    no    yes      yes      yes       yes   yes        yes      yes      yes       yes       yes        no          no      no      no
 manage-teams   no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
 manage-people  no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
+give-user      no    no       no       yes       yes   no         no       no       no        no        no         no          no      no      no
 """
 RULES_IN_RED = """
                guest org-read org-user org-admin owner user-admin red-read red-user red-admin red-users blue-admin other-owner removed expired revoked
@@ -75,6 +76,24 @@ delete-image   no    no       no       yes       yes   no         no       yes  
 view-people    no    no       no       yes       yes   yes        yes      yes      yes       yes       no         no          no      no      no
 manage-teams   no    no       no       yes       yes   yes        no       no       no        no        no         no          no      no      no
 manage-people  no    no       no       yes       yes   yes        no       no       yes       yes       no         no          no      no      no
+give-user      no    no       no       yes       yes   no         no       no       yes       no        no         no          no      no      no
+"""
+
+# Who may give and take away which role: none that reaches further than one's own. 'teams' in front of a role: it is
+# held in red. The last caller is no other than user-admin, with one role more.
+CEILING = """
+                     org-admin owner user-admin red-admin red-users red-user people-and-content
+REGISTRY_READ        yes       yes   no         no        no        no       yes
+REGISTRY_USER        yes       yes   no         no        no        no       yes
+USER_ADMIN           yes       yes   yes        no        no        no       yes
+REGISTRY_ADMIN       yes       yes   no         no        no        no       no
+ORG_OWNER            no        yes   no         no        no        no       no
+OMNIVERSE_READ       yes       yes   yes        no        no        no       yes
+red:REGISTRY_READ    yes       yes   no         yes       no        no       no
+red:REGISTRY_USER    yes       yes   no         yes       no        no       no
+red:USER_ADMIN       yes       yes   yes        yes       yes       no       yes
+red:REGISTRY_ADMIN   yes       yes   no         yes       no        no       no
+red:OMNIVERSE_READ   yes       yes   yes        yes       yes       no       yes
 """
 
 # {ORG} stands for the org and for team red of it, {CATALOG} and {REPOS} for the same under the addresses that guests
@@ -102,14 +121,14 @@ GET     /v2/org/{org}/users                             view-people
 GET     /v2/org/{org}/team/{team}/users                 view-people
 GET     /v2/org/{org}/users/{user}                      view-people
 GET     /v3/orgs/{org}/teams/{team}/users/{user}        view-people
-POST    /v2/org/{org}/users                             manage-people
+POST    /v2/org/{org}/users                             give-user
 PATCH   /v2/org/{org}/users/{user}/update-role          manage-people
-PATCH   {V3}/users/{who:path}/add-role                  manage-people
-DELETE  {V3}/users/{who:path}/remove-role               manage-people
-DELETE  {V3}/users/{user}                               manage-people
+PATCH   {V3}/users/{who:path}/add-role                  give-user
+DELETE  {V3}/users/{who:path}/remove-role               give-user
+DELETE  {V3}/users/{user}                               give-user
 GET     {V3}/pending-invitations                        manage-people
-POST    /v3/orgs/{org}/invitations                      manage-people
-DELETE  /v3/orgs/{org}/invitations                      manage-people
+POST    /v3/orgs/{org}/invitations                      give-user
+DELETE  /v3/orgs/{org}/invitations                      give-user
 
 GET     /v2/search/catalog/resources/{type}             open
 GET     /v2/search/subscriber/catalog/resources/{type}  self
@@ -309,12 +328,13 @@ class World:
         assert found is not None
         return found
 
-    def invited(self) -> str:
-        """A new address with an invitation to the org."""
+    def invited(self, role: str = "REGISTRY_READ", team: str = "") -> str:
+        """A new address with an invitation to the org, or to a team of it."""
         email = f"invited-{next(_numbers)}@example.com"
         with self.registry.data.database.writing() as db:
             org = admin.find_org(db, self.org)
-            db.add(Invitation(org_id=org.id, email=email, role="REGISTRY_READ"))
+            place = admin.find_team(db, org, team) if team else None
+            db.add(Invitation(org_id=org.id, team_id=place.id if place else None, email=email, role=role))
         return email
 
     def artifact(self, kind: str, team: str, owner_id: int | None) -> str:
@@ -694,3 +714,111 @@ def test_a_token_dies_with_the_membership_and_with_the_key(world: World) -> None
             select(Membership.role).join(Org).where(Membership.user_id == user_id, Org.name == org)
         )
         assert list(held) == ["REGISTRY_READ"]
+
+
+# the ceiling of roles
+
+
+def _holder(world: World, role: str, team: str) -> User:
+    """Somebody new who holds just this role."""
+    email = world.registry.user(org=world.org, team=team, role=role)
+    with world.registry.data.database.reading() as db:
+        found = admin.find_user(db, email)
+    assert found is not None
+    return found
+
+
+def _roles_of(world: World, user: User) -> set[str]:
+    """``ROLE`` and ``red:ROLE`` of somebody in the org."""
+    with world.registry.data.database.reading() as db:
+        held = db.scalars(
+            select(Membership).join(Org).where(Membership.user_id == user.id, Org.name == world.org)
+        )
+        return {f"{'red:' if one.team_id else ''}{one.role}" for one in held}
+
+
+@pytest.mark.parametrize("entry", sorted(_read_rules(CEILING)))
+def test_nobody_gives_or_takes_a_role_beyond_their_own(world: World, entry: str) -> None:
+    registry, org = world.registry, world.org
+    team, _, role = entry.rpartition(":")
+    place = f"/v3/orgs/{org}{team and '/teams/red'}/users"
+    key = registry.key(org=org, role="USER_ADMIN")
+    with registry.data.database.writing() as db:
+        found = find_key(db, key).user
+        assert found is not None
+        admin.grant(db, found, admin.find_org(db, org), role="REGISTRY_USER")
+    both = Caller("people-and-content", registry.session(key), key)
+    for name, wanted in _read_rules(CEILING)[entry].items():
+        caller = both if name == both.name else world.callers[name]
+        reader = _holder(world, "OMNIVERSE_USER", "")
+        requested = {"params": {"roles": role}}
+        body = {"email": reader.email, "roles": [{"name": role, "resourceGroups": [team] if team else []}]}
+        given = caller.session.patch(f"{place}/{reader.email}/add-role", **requested)
+        said = f"{name}: {given.status_code} {given.text}"
+        assert given.status_code == (200 if wanted == "yes" else 403), said
+        assert (entry in _roles_of(world, reader)) is (wanted == "yes"), name
+        reader = _holder(world, "OMNIVERSE_USER", "")
+        invited = caller.session.post(f"/v3/orgs/{org}/invitations", json={**body, "email": reader.email})
+        assert invited.status_code == (200 if wanted == "yes" else 403), f"{name}: {invited.text}"
+        new = f"new-{next(_numbers)}@example.com"
+        if name not in ("red-admin", "red-users", "red-user"):  # who bring in nobody new
+            invited = caller.session.post(f"/v3/orgs/{org}/invitations", json={**body, "email": new})
+            assert invited.status_code == (200 if wanted == "yes" else 403), f"{name}: {invited.text}"
+            offered = world.invited(role, team)
+            taken = caller.session.delete(f"/v3/orgs/{org}/invitations", json={"email": offered})
+            assert taken.status_code == (200 if wanted == "yes" else 403), f"{name}: {taken.text}"
+        holder = _holder(world, role, team)
+        taken = caller.session.delete(f"{place}/{holder.email}/remove-role", **requested)
+        assert taken.status_code == (200 if wanted == "yes" else 403), f"{name}: {taken.text}"
+        holder = _holder(world, role, team)
+        taken = caller.session.delete(f"{place}/{holder.id}")
+        assert taken.status_code == (200 if wanted == "yes" else 403), f"{name}: {taken.text}"
+        assert (entry in _roles_of(world, holder)) is (wanted == "no"), name
+    both.session.close()
+
+
+def test_to_leave_the_org_takes_the_right_to_every_role_in_its_teams(world: World) -> None:
+    holder = _holder(world, "REGISTRY_ADMIN", "red")
+    path = f"/v3/orgs/{world.org}/users/{holder.id}"
+    assert world.callers["user-admin"].session.delete(path).status_code == 403
+    assert _roles_of(world, holder) == {"red:REGISTRY_ADMIN"}
+    _good(world.callers["org-admin"].session.delete(path))
+
+
+def test_roles_that_are_replaced_count_only_where_they_change(world: World) -> None:
+    holder = _holder(world, "REGISTRY_USER", "")
+    path = f"/v2/org/{world.org}/users/{holder.id}/update-role"
+    caller = world.callers["user-admin"].session
+    _good(caller.patch(path, params={"roles": ["REGISTRY_USER", "USER_ADMIN"]}))
+    assert caller.patch(path, params={"roles": ["USER_ADMIN"]}).status_code == 403
+    assert caller.patch(path, params={"roles": ["REGISTRY_USER", "REGISTRY_ADMIN"]}).status_code == 403
+    assert _roles_of(world, holder) == {"REGISTRY_USER", "USER_ADMIN"}
+
+
+def test_a_team_with_an_administrator_is_not_removed_by_who_could_not_make_one(world: World) -> None:
+    team = world.registry.team(world.org)
+    world.registry.user(org=world.org, team=team, role="REGISTRY_ADMIN")
+    path = f"/v2/org/{world.org}/teams/{team}"
+    assert world.callers["user-admin"].session.delete(path).status_code == 403
+    _good(world.callers["org-admin"].session.delete(path))
+
+
+def test_the_last_owner_stays(registry: RunningRegistry) -> None:
+    org = registry.org()
+    emails = [registry.user(org=org, role="ORG_OWNER") for _ in range(2)]
+    sessions = [registry.session(registry.key(email)) for email in emails]
+    numbers = [session.get("/v2/users/me").json()["user"]["id"] for session in sessions]
+    people = f"/v3/orgs/{org}/users"
+    _good(sessions[0].patch(f"{people}/{emails[1]}/add-role?roles=REGISTRY_ADMIN"))
+    _good(sessions[0].delete(f"{people}/{numbers[0]}"))
+    for answer in (
+        sessions[1].delete(f"{people}/{numbers[1]}"),
+        sessions[1].delete(f"{people}/{emails[1]}/remove-role?roles=ORG_OWNER"),
+        sessions[1].patch(f"/v2/org/{org}/users/{numbers[1]}/update-role?roles=REGISTRY_ADMIN"),
+    ):
+        assert answer.status_code == 409
+        assert "the last owner" in answer.json()["requestStatus"]["statusDescription"]
+    _good(sessions[1].delete(f"{people}/{emails[1]}/remove-role?roles=REGISTRY_ADMIN"))
+    _good(sessions[1].patch(f"/v2/org/{org}/users/{numbers[1]}/update-role?roles=ORG_OWNER&roles=USER_ADMIN"))
+    for session in sessions:
+        session.close()
