@@ -101,17 +101,17 @@ class Authenticator:
             raise unauthorized("credentials must be sent as Bearer")
         return principal_of(key_of_bearer(db, registry.signer, value.strip()))
 
-    def refusal(self, call: BaseCall, for_guests: str) -> Problem:
-        """The Problem for a negative decision.
+    def refusal(self, call: BaseCall) -> Problem:
+        """The Problem for a negative decision: a guest gets 401, or 404 where guests may see public resources.
 
-        A guest gets 401, or 404 with the text ``for_guests`` where guests may see public resources.
+        It repeats the request and tells nothing else: not which of the org, the team and the resource there is.
         """
+        place = "/".join(filter(None, self.org_and_team(call.path)))
         if not call.principal.is_guest:
-            place = "/".join(filter(None, self.org_and_team(call.path)))
             return forbidden(f"your roles do not let you {call.action.value} in '{place}'")
         if TABLE[call.action][Relation.GUEST] is Decision.NO:
             return unauthorized("this needs an API key")
-        return not_found(for_guests)
+        return not_found(f"'{'/'.join(filter(None, (place, call.path.get('name'))))}' not found")
 
 
 _NGC_API = Authenticator()
@@ -181,7 +181,7 @@ class BaseCall:
             raise forbidden(
                 f"{name} belongs to someone else, and your role lets you do this only to your own"
             )
-        raise self.refusal(f"{name} not found")
+        raise self.refusal()
 
     def may(self, action: Action, team_id: int | None) -> bool:
         """Whether the principal may do another action, in the org of the request or in a team of it."""
@@ -192,9 +192,9 @@ class BaseCall:
         if not self.may(action, team_id):
             raise forbidden(f"your roles do not let you {action.value} in '{self.the_org.name}'")
 
-    def refusal(self, for_guests: str) -> Problem:
-        """The Problem that refuses this request; ``for_guests`` is the text of a guest's 404."""
-        return self.route.authenticator.refusal(self, for_guests)
+    def refusal(self) -> Problem:
+        """The Problem that refuses this request."""
+        return self.route.authenticator.refusal(self)
 
 
 @dataclass
@@ -258,10 +258,12 @@ class ActionRoute(Route):
         action: Action,
         authenticator: Authenticator,
         body_limit_bytes: int = BODY_LIMIT_BYTES,
+        lists_what_may_be_seen: bool = False,
     ) -> None:
         super().__init__(path, self._respond, methods=list(methods), name=endpoint.__name__)
         self.action = action
         self.body_limit_bytes = body_limit_bytes
+        self.lists_what_may_be_seen = lists_what_may_be_seen
         self.authenticator = authenticator
         self._run = endpoint
 
@@ -347,9 +349,16 @@ def route(
     action: Action,
     authenticator: Authenticator = _NGC_API,
     body_limit_bytes: int = BODY_LIMIT_BYTES,
+    lists_what_may_be_seen: bool = False,
 ) -> ActionRoute:
-    """A route of the registry; by default one of the NGC API."""
-    return ActionRoute(path, methods, endpoint, action, authenticator, body_limit_bytes)
+    """A route of the registry; by default one of the NGC API.
+
+    One that ``lists_what_may_be_seen`` runs also where its org or team does not exist, and must then answer as if nothing
+    in it could be seen.
+    """
+    return ActionRoute(
+        path, methods, endpoint, action, authenticator, body_limit_bytes, lists_what_may_be_seen
+    )
 
 
 def _require_valid_link(registry: Registry, request: Request) -> None:
@@ -377,12 +386,15 @@ def _authorize(call: BaseCall, db: Session) -> None:
 def _authorize_in(call: BaseCall, db: Session, org_name: str, team_name: str) -> None:
     """Decide about the route's action in this org and team; raises a Problem when the decision is no.
 
-    An org or team that does not exist is refused like one the principal has no part in.
+    An org or team that does not exist is refused like one the principal has no part in. A list of what may be seen is
+    not refused in either: it is empty.
     """
     call.org = db.scalar(select(Org).where(Org.name == org_name))
     call.decision = Decision.NO
     if call.org is None:
-        raise call.refusal(f"org '{org_name}' not found")
+        if call.route.lists_what_may_be_seen:
+            return
+        raise call.refusal()
     if team_name:
         call.team = db.scalar(select(Team).where(Team.org_id == call.org.id, Team.name == team_name))
     team_id = None
@@ -392,9 +404,11 @@ def _authorize_in(call: BaseCall, db: Session, org_name: str, team_name: str) ->
         team_id = ANY_TEAM
     call.decision = decide(call.principal, call.action, call.org.id, team_id)
     if call.decision is Decision.NO:
-        raise call.refusal(f"team '{team_name}' not found")
+        raise call.refusal()
     if team_name and call.team is None:
         if call.decision is Decision.YES:
             raise not_found(f"team '{team_name}' not found in org '{org_name}'")
-        raise call.refusal(f"team '{team_name}' not found")
+        if call.route.lists_what_may_be_seen:
+            return
+        raise call.refusal()
     call.is_authorized = call.decision is Decision.YES

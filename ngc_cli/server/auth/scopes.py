@@ -161,7 +161,7 @@ class TokenAuthenticator(Authenticator):
             raise challenge(request, scope, "the token is for something else", "insufficient_scope")
         raise self._refused(request, principal)
 
-    def refusal(self, call: BaseCall, for_guests: str) -> Problem:
+    def refusal(self, call: BaseCall) -> Problem:
         """Guests are challenged for a key, others learn that their roles are not enough."""
         return self._refused(call.request, call.principal)
 

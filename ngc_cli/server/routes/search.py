@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
-from ngc_cli.server.metadata import Org, Team, chunked
+from ngc_cli.server.metadata import Team, chunked
 from ngc_cli.server.problems import not_found, unprocessable
 from ngc_cli.server.search.filters import FIELDS
 from ngc_cli.server.search.patterns import matching
@@ -30,6 +30,10 @@ _PATTERN_LENGTH = 1023
 _PREFIX = "resourceId:"
 
 
+# No org has this id.
+_NO_ORG = 0
+
+
 @dataclass(frozen=True)
 class Visible:
     """What a search may show: everything public, or of one org what the caller may look at.
@@ -38,16 +42,16 @@ class Visible:
     """
 
     principal: Principal
-    org: Org | None = None
+    org_id: int | None = None
     team: Team | None = None
     team_ids: tuple[int, ...] = ()
 
     def condition(self, table: Any) -> ColumnElement[bool]:
         """The same as a condition on a table with ``org_id``, ``team_id`` and ``is_public``."""
         is_public: ColumnElement[bool] = table.is_public.is_(True)
-        if self.org is None:
+        if self.org_id is None:
             return is_public
-        in_org = table.org_id == self.org.id
+        in_org = table.org_id == self.org_id
         if self.team is not None:
             here = and_(in_org, table.team_id == self.team.id)
             return here if self._may_view(self.team.id) else and_(here, is_public)
@@ -59,8 +63,8 @@ class Visible:
         return and_(in_org, or_(is_public, table.team_id.in_(viewable), *at_org_level))
 
     def _may_view(self, team_id: int | None) -> bool:
-        assert self.org is not None  # without one only what is public is shown
-        return decide(self.principal, Action.VIEW, self.org.id, team_id) is Decision.YES
+        assert self.org_id is not None  # without one only what is public is shown
+        return decide(self.principal, Action.VIEW, self.org_id, team_id) is Decision.YES
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def search_catalog(call: Call) -> dict[str, Any]:
 
 def search_org(call: Call) -> dict[str, Any]:
     """What the caller may look at in an org with its teams, or in one team."""
+    if call.org is None or (call.team is None and "team" in call.path):
+        return _search(call, Visible(call.principal, _NO_ORG))
     if call.team is not None:
         return _search(call, _visible_in_org(call))
     ids = call.db.scalars(select(Team.id).where(Team.org_id == call.the_org.id))
@@ -140,7 +146,7 @@ def search_org(call: Call) -> dict[str, Any]:
 def _visible_in_org(call: Call, *team_ids: int) -> Visible:
     """What the principal may see in the org or team; the condition authorizes row by row, so the request is authorized."""
     call.is_authorized = True
-    return Visible(call.principal, call.the_org, call.team, team_ids)
+    return Visible(call.principal, call.the_org.id, call.team, team_ids)
 
 
 def search_subscriptions(call: Call) -> dict[str, Any]:
@@ -225,10 +231,15 @@ ROUTES = [
         search_subscriptions,
         action=Action.SIGNED_IN,
     ),
-    route("/v2/search/org/{org}/resources/{type}", ["GET"], search_org, action=Action.VIEW),
-    route("/v2/search/org/{org}/team/{team}/resources/{type}", ["GET"], search_org, action=Action.VIEW),
+    *(
+        route(f"/v2/search/org/{place}", ["GET"], endpoint, action=Action.VIEW, lists_what_may_be_seen=True)
+        for place, endpoint in (
+            ("{org}/resources/{type}", search_org),
+            ("{org}/team/{team}/resources/{type}", search_org),
+            ("{org}/labelsets/{name}", label_set),
+            ("{org}/team/{team}/labelsets/{name}", label_set),
+        )
+    ),
     route("/v2/search/labelsets", ["GET"], label_sets, action=Action.ANYONE),
     route("/v2/search/labelsets/{name}", ["GET"], label_set, action=Action.ANYONE),
-    route("/v2/search/org/{org}/labelsets/{name}", ["GET"], label_set, action=Action.VIEW),
-    route("/v2/search/org/{org}/team/{team}/labelsets/{name}", ["GET"], label_set, action=Action.VIEW),
 ]

@@ -716,6 +716,61 @@ def test_a_token_dies_with_the_membership_and_with_the_key(world: World) -> None
         assert list(held) == ["REGISTRY_READ"]
 
 
+# names that must not be learned by asking
+
+
+_PROBES = (
+    "/v2/org/{org}/team/{team}/models/{name}",
+    "/v2/org/{org}/team/{team}/models/{name}/versions",
+    "/v2/org/{org}/team/{team}/models/{name}/versions/1/files",
+    "/v2/models/{org}/{team}/{name}/versions/1/zip",
+    "/v2/models/{org}/{team}/{name}",
+    "/v2/org/{org}/team/{team}/resources/{name}",
+    "/v2/org/{org}/team/{team}/repos/{name}",
+    "/v2/repos/{org}/{team}/{name}/images",
+    "/v2/{org}/{team}/{name}/tags/list",
+    "/v2/{org}/{team}/{name}/manifests/latest",
+    "/v2/search/org/{org}/team/{team}/resources/MODEL",
+    "/v2/search/org/{org}/resources/CONTAINER",
+    "/v2/search/org/{org}/team/{team}/labelsets/{name}",
+    "/v2/orgs/{org}",
+    "/v2/org/{org}/teams/{team}",
+    "/v2/org/{org}/team/{team}/users",
+    "/v3/orgs/{org}/pending-invitations",
+    "/v2/users/me?org-name={org}",
+)
+
+
+@pytest.mark.parametrize("probe", _PROBES)
+def test_what_is_hidden_answers_like_what_is_not_there(registry: RunningRegistry, probe: str) -> None:
+    """For a guest, for somebody of another org, and for somebody of the org who is not in the team."""
+    org = registry.org()
+    team = registry.team(org, "hidden")
+    boss = registry.session(registry.key(org=org, role="REGISTRY_ADMIN"))
+    _upload(boss, f"/v2/org/{org}/team/{team}", "models", "secret")
+    member = registry.session(registry.key(org=org, role="FLEET_COMMAND_VIEWER"))
+    callers = {
+        "guest": registry.session(),
+        "outsider": registry.session(registry.key(org=registry.org())),
+        "member": member,
+    }
+    there = {"org": org, "team": team, "name": "secret"}
+    missing = [{"org": f"no{org}"}, {"team": "nohidden"}, {"name": "nosecret"}]
+    for name, session in callers.items():
+        for other in missing[1 if name == "member" else 0 :]:
+            said = []
+            for names in (there, {**there, **other}):
+                answer = session.get(probe.format(**names))
+                text = answer.text
+                for key, value in names.items():
+                    text = text.replace(value, key)
+                status = answer.json().get("requestStatus", {}).get("requestId", "")
+                said.append((answer.status_code, text.replace(status, "") if status else text))
+            assert said[0] == said[1], (name, other)
+    for session in (boss, *callers.values()):
+        session.close()
+
+
 # the ceiling of roles
 
 
