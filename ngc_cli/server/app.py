@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ngc_cli.files import sync_folder
 from ngc_cli.server.access_log import AccessLog
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.config import ServerConfig
@@ -52,6 +53,8 @@ def open_registry(config: ServerConfig) -> Registry:
         config.data_dir.chmod(
             0o700
         )  # it holds the signing secret, and may have been made by mkdir or a volume
+    with suppress(PermissionError):  # a folder that may be entered and not listed
+        sync_folder(config.data_dir.parent)
     database = Database(config.sqlalchemy_url)
     database.create_tables()
     terms.ensure(database)

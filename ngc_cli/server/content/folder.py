@@ -27,7 +27,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ngc_cli.files import write_atomically
+from ngc_cli.files import sync_folder, write_atomically
 from ngc_cli.server.content.store import (
     CHUNK_BYTES,
     Assembled,
@@ -59,6 +59,9 @@ class FolderStore:
         self._temp = root / "temp"
         for folder in (self._blobs, self._parts, self._temp):
             folder.mkdir(parents=True, exist_ok=True)
+        for folder in (root, self._blobs.parent):
+            sync_folder(folder)
+        self._lasting: set[Path] = set()
         _require_owner(root, registry_id)
         self._digests = _RunningDigests()
 
@@ -119,8 +122,9 @@ class FolderStore:
         if found != sha256:
             self._digests.forget(upload_id)
             raise DigestMismatch(f"the bytes have sha256 {found}, not {sha256}")
-        temp = self._temp_name()
-        made = _AssembledEntry(temp, self._blob(sha256))
+        temp, blob = self._temp_name(), self._blob(sha256)
+        self._make_to_last(blob.parent)
+        made = _AssembledEntry(temp, blob)
         try:
             if len(paths) == 1:
                 temp.hardlink_to(paths[0])
@@ -128,7 +132,7 @@ class FolderStore:
                 temp.mkdir()
                 for number, path in enumerate(paths, start=1):
                     (temp / f"{number:05}").hardlink_to(path)
-                _sync(temp)
+                sync_folder(temp)
             for path in paths:
                 _sync(path)
         except BaseException:
@@ -165,6 +169,13 @@ class FolderStore:
     def _paths(self, upload_id: str, parts: Sequence[Part]) -> list[Path]:
         folder = self._upload(upload_id)
         return [folder / part.key for part in parts]
+
+    def _make_to_last(self, folder: Path) -> None:
+        """Make one of the folders in ``blobs``; synced by each process, as another may just have made it."""
+        if folder not in self._lasting:
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+            self._lasting.add(folder)
 
     def _temp_name(self) -> Path:
         return self._temp / secrets.token_hex(16)
@@ -207,7 +218,7 @@ class _FilesReader:
 
 
 class _PartFile:
-    """Writes a part; it is synced only when it is assembled, since only then its bytes are vouched for."""
+    """Writes a part; it is synced when its bytes are vouched for: when it is assembled, or when its digest is told."""
 
     def __init__(self, temp: Path, final: Path, size_bytes: int, hashed: bool) -> None:
         self._temp, self._final = temp, final
@@ -244,6 +255,8 @@ class _PartFile:
         if sha256 and found != sha256:
             raise DigestMismatch(f"the bytes have sha256 {found}, not {sha256}")
         self._file.truncate(self._size_bytes)
+        if found:
+            os.fsync(self._file.fileno())
         self._file.close()
         self._final.parent.mkdir(exist_ok=True)
         self._temp.rename(self._final)
@@ -261,14 +274,13 @@ class _AssembledEntry:
         self._temp, self._final = temp, final
 
     def publish(self) -> None:
-        self._final.parent.mkdir(exist_ok=True)
         try:
             self._temp.rename(self._final)
         except OSError:
             if not self._final.exists():
                 raise
             self.abort()  # a folder cannot replace what is there, and need not
-        _sync(self._final.parent)
+        sync_folder(self._final.parent)
 
     def abort(self) -> None:
         _remove(self._temp)
@@ -340,7 +352,7 @@ def _remove(entry: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Make a file's bytes, or the renames in a folder, last."""
+    """Make a file's bytes last."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

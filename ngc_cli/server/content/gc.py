@@ -174,7 +174,8 @@ def _unused_contents(registry: Registry, before: datetime) -> Sequence[str]:
 def _drop_content(registry: Registry, sha256: str, before: datetime) -> int | None:
     """Remove a content if it is still of no use; returns its size in bytes, or None when it is.
 
-    The bytes go while the row is locked: who stores the same content again comes before or after.
+    The bytes go when the row is gone for good: after a power cut there may be bytes without a row, which a later run
+    finds, but never a row without bytes. While they go, a row of ours holds back whoever stores the same content again.
     """
     try:
         with registry.database.writing() as db:
@@ -184,11 +185,15 @@ def _drop_content(registry: Registry, sha256: str, before: datetime) -> int | No
             if row is None:
                 return None
             db.delete(row)
+        with registry.database.writing() as db:
+            ours = Content(sha256=sha256, size_bytes=row.size_bytes)
+            db.add(ours)
             db.flush()
             registry.contents.delete(sha256)
-            return row.size_bytes
-    except IntegrityError:  # something has begun to use it just now
+            db.delete(ours)
+    except IntegrityError:  # something has begun to use it just now, or has stored it again
         return None
+    return row.size_bytes
 
 
 def _adopt_strays(registry: Registry) -> None:
