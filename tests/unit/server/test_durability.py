@@ -58,10 +58,12 @@ class Crashing:
         sha256 = hashlib.sha256(data).hexdigest()
 
         def begin(db: Session) -> str:
+            name = os.urandom(4).hex()
             artifact = Artifact(
                 kind="models",
                 org=admin.ensure_org(db, "acme"),
-                name=os.urandom(4).hex(),
+                name=name,
+                path=f"acme/{name}",
                 details={},
                 labels=[],
             )
