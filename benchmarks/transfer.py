@@ -58,7 +58,8 @@ def fetch(spec: str) -> None:
     from ngc_cli.events import Silent
     from ngc_cli.http.ranges import open_range
     from ngc_cli.http.session import Http
-    from ngc_cli.transfer.download import DownloadOptions, RemoteFile, download
+    from ngc_cli.transfer.download import download
+    from ngc_cli.transfer.remote_files import DownloadOptions, RemoteFile
 
     plan = json.loads(Path(spec).read_text())
     http = Http()

@@ -206,14 +206,14 @@ class Runtime:
         retries = settings.upload_retries if upload else settings.download_retries
         return TransferLimits(threads or settings.concurrency, rate, retries)
 
-    def state_folder(self) -> Path | None:
-        """Where uploads remember how far they are; None where nothing can be written."""
+    def state_folder(self, name: str = "uploads") -> Path | None:
+        """Where ``uploads`` or ``downloads`` remember how far they are; None where nothing can be written."""
         config = self.settings.config_path
         if config is None or not os.access(
             config.parent if config.parent.exists() else config.parent.parent, os.W_OK
         ):
             return None
-        return config.parent / "uploads"
+        return config.parent / name
 
     def identity_note(self) -> str:
         """Which org, team and key the command used, for errors that may come from a wrong one."""

@@ -112,10 +112,12 @@ class _Collected:
 
 
 def keep(image: RemoteImage, layout: Layout, *, tag: str, full_name: str) -> None:
-    """Put the manifests of a pulled image into the layout and name it; its blobs must be there."""
+    """Put the manifests of a pulled image into the layout and name it; its blobs must be there, and are verified.
+
+    Raises NotFound or IntegrityError when one is not.
+    """
     for item in image.blobs:
-        if not layout.has(item):
-            raise IntegrityError(f"'{layout.root}' still lacks {item.digest}")
+        layout.locate(item)
     for item, content in image.manifests:
         layout.add(content, item.digest)
     layout.name(image.root, tag, full_name)

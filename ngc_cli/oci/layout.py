@@ -7,7 +7,9 @@ Source: image-spec v1.1.1 image-layout.md, docs/protocol/storage.md#formats-on-d
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import BinaryIO, Protocol
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
-from ngc_cli.files import write_atomically
+from ngc_cli.files import sync_folder, write_atomically
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import OCI_INDEX, Descriptor, InvalidContent, check_content, new_hash
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
@@ -27,10 +29,10 @@ INDEX_FILE = "index.json"
 LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 # Real images nest indexes once; a cycle or a chain made to exhaust us ends here.
 INDEX_DEPTH_MAX = 4
+# A digest, and what is made of it while it is written.
+_BLOB_NAME = re.compile(r"\.?[0-9a-f]{40,128}(?:\.[0-9a-f.]+\.tmp)?")
 # Read and hashed at once.
 _BLOCK_BYTES = 1024 * 1024
-# Hashing larger blobs again at each run would cost more than their transfer saves.
-_TRUSTED_FROM_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ class Layout:
 
         Raises LocalFileError for a folder with other content, which is never mixed with images.
         """
+        for folder in (root / "blobs", root / "blobs" / "sha256"):
+            if folder.is_symlink():
+                raise LocalFileError(f"'{folder}' is a link: nothing is written through it")
         if (root / LAYOUT_FILE).is_file():
             return cls.open(root)
         try:
@@ -107,6 +112,8 @@ class Layout:
                     f"'{root}' is neither empty nor an OCI image layout", hint="Choose another folder."
                 )
             (root / "blobs" / "sha256").mkdir(parents=True)
+            for folder in (root / "blobs", root, root.parent):
+                sync_folder(folder)
             _write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
             _write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
         except OSError as error:
@@ -114,20 +121,15 @@ class Layout:
         return cls(root)
 
     def blob_path(self, digest: str) -> Path:
-        """Where content of this digest belongs; its folder exists. Raises InvalidContent for what is no digest."""
-        algorithm = new_hash(digest).name
-        folder = self.root / "blobs" / algorithm
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / digest.partition(":")[2]
+        """Where content of this digest belongs. Raises InvalidContent for what is no digest."""
+        return self.root / "blobs" / new_hash(digest).name / digest.partition(":")[2]
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Whether the content is here. What has its final name was verified when it got it; only a small blob,
-        which was not synced then, may have suffered from a power cut and is read again."""
+        """Whether the content is here and undamaged: it is read again."""
         path = self.blob_path(descriptor.digest)
         if not path.is_file() or path.stat().st_size != descriptor.size_bytes:
             return False
-        section = Section(path, ByteRange(0, descriptor.size_bytes))
-        return descriptor.size_bytes > _TRUSTED_FROM_BYTES or section.holds(descriptor)
+        return Section(path, ByteRange(0, descriptor.size_bytes)).holds(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Section:
         """Where the content lies."""
@@ -143,7 +145,23 @@ class Layout:
     def add(self, content: bytes, digest: str) -> None:
         """Keep a manifest or config under its digest; raises IntegrityError when that is not the content's."""
         check_content(content, digest)
-        _write_whole(self.blob_path(digest), content)
+        path = self.blob_path(digest)
+        path.parent.mkdir(exist_ok=True)
+        _write_whole(path, content)
+
+    def discard(self) -> None:
+        """Remove the layout: what belongs to one, no other name, and nothing through a link."""
+        blobs = self.root / "blobs"
+        for folder in (blobs / "sha256", blobs / "sha512"):
+            if folder.is_dir() and not (blobs.is_symlink() or folder.is_symlink()):
+                for path in folder.iterdir():
+                    if _BLOB_NAME.fullmatch(path.name):
+                        path.unlink()
+                _remove_empty(folder)
+        for name in (INDEX_FILE, LAYOUT_FILE):
+            (self.root / name).unlink(missing_ok=True)
+        for folder in (blobs, self.root):
+            _remove_empty(folder)
 
     def index(self) -> Index:
         """What ``index.json`` says."""
@@ -262,6 +280,11 @@ def local_error(error: OSError, path: Path) -> LocalFileError:
     return LocalFileError(
         f"'{path}': {error.strerror or error}", hint="Check the path, its rights and the disk."
     )
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _tag(item: Descriptor) -> str:

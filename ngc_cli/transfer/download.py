@@ -8,17 +8,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, TransferIncomplete
 from ngc_cli.events import Progress
-from ngc_cli.transfer.journal import Finished, Partial, StateFolder, boot
+from ngc_cli.transfer.finished import Finished, FinishedFiles
+from ngc_cli.transfer.journal import Partial, StateFolder
 from ngc_cli.transfer.manager import BUFFER_BYTES, Cancelled, Limiter, Pool, Task, with_retries
 from ngc_cli.transfer.parts import MIB, split
-from ngc_cli.transfer.remote_files import Body, DownloadReport, RemoteFile
+from ngc_cli.transfer.remote_files import Body, DownloadOptions, DownloadReport, RemoteFile
 from ngc_cli.transfer.sink import Sink, write_small, wrong_digest
 from ngc_cli.transfer.tree import DiskError, Tree, check_paths, disk_errors, folds_names, free_bytes
 from ngc_cli.transfer.verify import HASHERS, hash_present, known_files
@@ -30,19 +30,6 @@ _SLOW_READ_S = 0.25  # longest time that a read may take, so that a cancel is no
 _SMALLEST_READ_BYTES = 64 * 1024  # what one receive of a socket brings; less would only cost calls
 # RFC 9110 section 15.5.17.
 _RANGE_NOT_SATISFIABLE = 416
-
-
-@dataclass(frozen=True)
-class DownloadOptions:
-    """How to download: ``state`` is a folder on the disk of the destination, of this transfer alone; ``retries``
-    come after the first try of each range, ``threads`` at most."""
-
-    state: Path
-    threads: int = 16
-    rate_bytes_per_s: int = 0
-    retries: int = 5
-    resume: bool = True
-    check_space: bool = True
 
 
 def download(
@@ -74,11 +61,12 @@ class _Download:
         cancel: threading.Event,
     ) -> None:
         self.files = files
-        self.tree = Tree(folder)
+        self.tree = Tree(folder, follow_root=options.follow_root)
         self.options = options
         self.progress = progress
         self.cancel = cancel
-        self.state = StateFolder(options.state)
+        self.state = StateFolder(options.state, progress.note)
+        self.finished = FinishedFiles(options.memory)
         self.pool = Pool(options.threads, cancel, tick=self.state.beat, on_cancel=self._abort)
         self.limiter = Limiter(options.rate_bytes_per_s, cancel)
         self.report = DownloadReport()
@@ -95,13 +83,12 @@ class _Download:
         try:
             with disk_errors(self.options.state):
                 self.state.open()
-            check_paths(paths, folds_names=lambda: folds_names(self.options.state))
+            check_paths(paths, folds_names=lambda: folds_names(self.state.own_folder))
             missing = self._missing()
             self.tree.refuse_obstacles(file.path for file in missing)
             if self.options.check_space:
                 self._check_space(missing)
-            with disk_errors(self.tree.root):
-                self.tree.root.mkdir(parents=True, exist_ok=True)
+            self.tree.make_root()
             self.progress.begin("download", sum(file.size_bytes for file in missing), len(missing))
             try:
                 self.pool.run(self._tasks(missing))
@@ -110,9 +97,11 @@ class _Download:
                 if self.pool.has_ended:
                     for sink in self.sinks:
                         sink.close()
+                    self.tree.sync()
             complete = len(self.report.fetched) + len(self.report.skipped) == len(self.files)
         finally:
             self.state.close(complete=complete)
+            self.finished.close(complete=complete)
         if not (complete or self.report.failed or self.cancel.is_set()):
             raise TransferIncomplete(
                 "not every file was fetched, for no known reason", hint="Run the same command again."
@@ -130,7 +119,7 @@ class _Download:
         """Files that are not on disk as they should be; what is, is skipped without a request."""
         present: set[str] = set()
         if self.options.resume:
-            present, unknown = known_files(self.files, self.tree, self.state)
+            present, unknown = known_files(self.files, self.tree, self.finished.load())
             verified = self._verified(unknown) if unknown else set()
             present |= verified
         self.report.skipped = [file.path for file in self.files if file.path in present]
@@ -142,7 +131,7 @@ class _Download:
 
         def keep(file: RemoteFile, status: os.stat_result, digest: str) -> None:
             if digest == file.sha256:
-                self.state.add_finished(file.path, Finished(status.st_size, status.st_mtime_ns, digest))
+                self.finished.add(file.path, Finished(status.st_size, status.st_mtime_ns, digest))
                 good.add(file.path)
 
         hash_present(files, self.tree, self.progress, Pool(HASHERS, self.cancel, tick=self.state.beat), keep)
@@ -212,7 +201,7 @@ class _Download:
             raise wrong_digest(file.path, digest, file.sha256)
         status = write_small(self.state.scratch(), self.tree, file.path, data)
         self.shown(file, len(data))
-        self.done(file, Finished(status.st_size, status.st_mtime_ns, digest, boot()))
+        self.done(file, Finished(status.st_size, status.st_mtime_ns, digest))
 
     def whole(self, file: RemoteFile, buffer: memoryview, *, again: bool = False) -> None:
         """Fetch a file in one stream, from the start or from where an earlier run stopped."""
@@ -328,8 +317,7 @@ class _Download:
 
     def done(self, file: RemoteFile, finished: Finished) -> None:
         """Remember a file that has its name."""
-        with disk_errors(self.options.state):
-            self.state.add_finished(file.path, finished)
+        self.finished.add(file.path, finished)
         with self.lock:
             self.report.fetched.append(file.path)
         self.progress.file_done(file.path)

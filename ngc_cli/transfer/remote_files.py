@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from ngc_cli.byte_range import ByteRange
@@ -45,6 +46,25 @@ class RemoteFile:
     def content(self) -> Content:
         """What the bytes must be."""
         return Content(self.size_bytes, self.sha256 or "")
+
+
+@dataclass(frozen=True)
+class DownloadOptions:
+    """How to download.
+
+    ``state`` is a folder on the disk of the destination, of this transfer alone (``private_folder.open_state``), and
+    ``memory`` the file of finished files, None for none. The destination itself may be a link if ``follow_root``.
+    ``retries`` come after the first try of each range, ``threads`` at most.
+    """
+
+    state: Path
+    memory: Path | None = None
+    follow_root: bool = True
+    threads: int = 16
+    rate_bytes_per_s: int = 0
+    retries: int = 5
+    resume: bool = True
+    check_space: bool = True
 
 
 @dataclass

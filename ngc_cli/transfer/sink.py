@@ -14,15 +14,8 @@ from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError
 from ngc_cli.transfer.journal import Content, Partial
 from ngc_cli.transfer.parts import gaps
+from ngc_cli.transfer.private_folder import Place
 from ngc_cli.transfer.tree import Tree, disk_errors
-
-_FLAGS = (
-    os.O_RDWR
-    | os.O_CREAT
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 class Sink:
@@ -42,7 +35,7 @@ class Sink:
         self._front_bytes = 0
         self._written: dict[int, int] = {}
         with disk_errors(partial.part_path):
-            self._fd = os.open(partial.part_path, _FLAGS, 0o666)
+            self._fd = partial.open()
             try:
                 _reserve(self._fd, self.content.size_bytes)
             except OSError:
@@ -108,7 +101,7 @@ class Sink:
             os.fsync(self._fd)
             status = os.fstat(self._fd)
         self.close()
-        tree.put(self.partial.part_path, path, sync=True)
+        tree.put(self.partial.place, path, sync=True)
         self.partial.discard()
         return actual, status
 
@@ -131,7 +124,10 @@ class Sink:
     def _hash_to(self, end: int, buffer: memoryview) -> None:
         if self._hashed_bytes >= end:
             return
-        with disk_errors(self.partial.part_path), self.partial.part_path.open("rb", buffering=0) as file:
+        with (
+            disk_errors(self.partial.part_path),
+            open(self.partial.place.open(os.O_RDONLY), "rb", buffering=0) as file,
+        ):
             file.seek(self._hashed_bytes)
             while self._hashed_bytes < end:
                 count = file.readinto(buffer[: min(len(buffer), end - self._hashed_bytes)])
@@ -148,14 +144,16 @@ class Sink:
                 self._front_bytes = self._written.pop(self._front_bytes)
 
 
-def write_small(part: Path, tree: Tree, path: str, data: memoryview) -> os.stat_result:
-    """Put a whole, verified small file into its place, by way of ``part``; without waiting for the disk."""
+def write_small(part: Place, tree: Tree, path: str, data: memoryview) -> os.stat_result:
+    """Put a whole, verified small file into its place, by way of ``part``. Its bytes are on the disk when it has its
+    name; the name itself is when ``tree`` is synced."""
     with disk_errors(tree.root / path):
-        fd = os.open(part, _FLAGS | os.O_EXCL, 0o666)
+        fd = part.open(os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             done = 0
             while done < len(data):
                 done += os.write(fd, data[done:])
+            os.fsync(fd)
             status = os.fstat(fd)
         finally:
             os.close(fd)

@@ -7,19 +7,19 @@ import errno
 import os
 import shutil
 import stat
+import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ngc_cli.errors import LocalFileError
 from ngc_cli.file_names import name_fault
+from ngc_cli.files import sync_folder
+from ngc_cli.transfer.private_folder import HAS_DIR_FD, NO_FOLLOW, OPEN_FOLDER, Place, PrivateFolder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
-# Windows has no directory descriptors; there the folders are checked before every use.
-_HAS_DIR_FD = {os.open, os.mkdir, os.rename} <= os.supports_dir_fd
-_OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class DiskError(LocalFileError):
@@ -82,10 +82,35 @@ def _clash(paths: list[str]) -> str:
 
 
 class Tree:
-    """A folder that files are put into; their paths have passed ``check_paths``."""
+    """A folder that files are put into; their paths have passed ``check_paths``.
 
-    def __init__(self, root: Path) -> None:
+    ``follow_root`` says that ``root`` may be a link, because the user named just that path; folders above it are his
+    in any case.
+    """
+
+    def __init__(self, root: Path, *, follow_root: bool = True) -> None:
         self.root = root
+        self._root_flags = OPEN_FOLDER if follow_root else OPEN_FOLDER | NO_FOLLOW
+        self._follow_root = follow_root
+        self._lock = threading.Lock()
+        self._unsynced: set[tuple[str, ...]] = set()
+        self._unsynced_above: list[Path] = []
+
+    def make_root(self) -> None:
+        """Make the folder itself, and those above it; raises LocalFileError when it is a link that is not followed."""
+        with disk_errors(self.root):
+            missing = [self.root, *self.root.parents]
+            missing = missing[
+                : next(count for count, folder in enumerate(missing) if os.path.lexists(folder))
+            ]
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._unsynced_above = [folder.parent for folder in missing]
+        self.refuse_linked_root()
+
+    def refuse_linked_root(self) -> None:
+        """Raise LocalFileError when the root is a link and was not named by the user."""
+        if not self._follow_root and self.root.is_symlink():
+            raise _in_the_way(self.root, self.root.name)
 
     def refuse_obstacles(self, paths: Iterable[str]) -> None:
         """Raise LocalFileError when a link or a file stands where a folder is needed, or a folder for a file."""
@@ -106,6 +131,8 @@ class Tree:
     def status(self, path: str) -> os.stat_result | None:
         """The status of a regular file that is reached without a link; None when there is none."""
         current = str(self.root)
+        if not self._follow_root and self.root.is_symlink():
+            return None
         for part in path.split("/"):
             current = f"{current}/{part}"
             try:
@@ -116,34 +143,66 @@ class Tree:
                 return None
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def put(self, source: Path, path: str, *, sync: bool) -> None:
+    def put(self, source: Place, path: str, *, sync: bool) -> None:
         """Give a finished file its name, making the folders on the way; with ``sync`` so that a power cut cannot
         undo it."""
         *folders, name = path.split("/")
         with disk_errors(self.root / path):
-            if not _HAS_DIR_FD:
+            if not HAS_DIR_FD:
                 target = self.root / path
                 target.parent.mkdir(parents=True, exist_ok=True)
+                self.refuse_linked_root()
                 self.refuse_obstacles([path])
-                source.replace(target)
+                source.move(target)
                 return
             with contextlib.ExitStack() as opened:
-                folder = os.open(self.root, _OPEN_FOLDER)
+                folder = self._enter_root(path)
                 opened.callback(os.close, folder)
-                for part in folders:
-                    folder = self._enter(folder, part, path)
+                for count, part in enumerate(folders):
+                    folder = self._enter(folder, part, path, folders[:count])
                     opened.callback(os.close, folder)
-                os.replace(source, name, dst_dir_fd=folder)
-                if sync:
-                    os.fsync(folder)
+                source.move(name, folder)
+                self._changed(folders)
+        if sync:
+            self.sync()
 
-    def _enter(self, folder: int, name: str, path: str) -> int:
+    def sync(self) -> None:
+        """Put all new names on the disk, those of new folders too: a power cut cannot undo them any more."""
+        with self._lock:
+            changed, self._unsynced = self._unsynced, set()
+            above, self._unsynced_above = self._unsynced_above, []
+        with disk_errors(self.root):
+            for folders in changed:
+                with contextlib.ExitStack() as opened:
+                    folder = self._enter_root("")
+                    opened.callback(os.close, folder)
+                    for part in folders:
+                        folder = _open_below(folder, part)
+                        opened.callback(os.close, folder)
+                    os.fsync(folder)
+            for path in above:
+                sync_folder(path)
+
+    def _changed(self, folders: Sequence[str]) -> None:
+        with self._lock:
+            self._unsynced.add(tuple(folders))
+
+    def _enter_root(self, path: str) -> int:
+        try:
+            return os.open(self.root, self._root_flags)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                raise _in_the_way(self.root, path or self.root.name) from error
+            raise
+
+    def _enter(self, folder: int, name: str, path: str, above: Sequence[str]) -> int:
         """The descriptor of a folder in a folder, made when it is missing."""
         try:
             return _open_below(folder, name)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, dir_fd=folder)
+            self._changed(above)  # whoever has made it just now: its name may not be on the disk yet
             return _open_below(folder, name)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
@@ -161,7 +220,7 @@ class Tree:
 
 
 def _open_below(folder: int, name: str) -> int:
-    return os.open(name, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    return os.open(name, OPEN_FOLDER | NO_FOLLOW, dir_fd=folder)
 
 
 def _in_the_way(place: Path | str, path: str) -> LocalFileError:
@@ -171,15 +230,19 @@ def _in_the_way(place: Path | str, path: str) -> LocalFileError:
     )
 
 
-def folds_names(folder: Path) -> bool:
+def folds_names(folder: PrivateFolder) -> bool:
     """Whether this file system takes names for equal that differ in case or in the form of an accent."""
-    probe = folder / "Case-\u00e9"
-    with disk_errors(folder):
-        probe.touch()
+    probe = "Case-\u00e9"
+    with disk_errors(folder.path):
+        os.close(folder.open_file(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         try:
-            return (folder / "case-\u00e9").exists() or (folder / "Case-e\u0301").exists()
+            for name in ("case-\u00e9", "Case-e\u0301"):
+                with contextlib.suppress(FileNotFoundError):
+                    folder.status(name)
+                    return True
+            return False
         finally:
-            probe.unlink()
+            folder.unlink(probe)
 
 
 def free_bytes(folder: Path) -> int:

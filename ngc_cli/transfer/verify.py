@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ngc_cli.errors import IntegrityError
 from ngc_cli.events import Progress
+from ngc_cli.transfer.finished import Finished, FinishedFiles
 from ngc_cli.transfer.journal import StateFolder
 from ngc_cli.transfer.manager import Cancelled, Pool
-from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
+from ngc_cli.transfer.remote_files import DownloadOptions, DownloadReport, RemoteFile
 from ngc_cli.transfer.sink import hash_file
 from ngc_cli.transfer.tree import Tree, check_paths, disk_errors, free_bytes
 
@@ -30,10 +31,9 @@ class DownloadPlan:
 
 
 def known_files(
-    files: Sequence[RemoteFile], tree: Tree, state: StateFolder
+    files: Sequence[RemoteFile], tree: Tree, known: Mapping[str, Finished]
 ) -> tuple[set[str], list[RemoteFile]]:
     """Paths of files that are on disk as they were verified, and files of the right size that nobody has verified."""
-    known = state.finished()
     present: set[str] = set()
     unknown: list[RemoteFile] = []
     for file in files:
@@ -81,11 +81,16 @@ def hash_present(
 
 
 def verify_folder(
-    files: Sequence[RemoteFile], folder: Path, progress: Progress, cancel: threading.Event
+    files: Sequence[RemoteFile],
+    folder: Path,
+    progress: Progress,
+    cancel: threading.Event,
+    *,
+    follow_root: bool = True,
 ) -> DownloadReport:
     """Compare the files on disk with what they should be; nothing is fetched or changed."""
     check_paths((file.path for file in files), folds_names=lambda: False)
-    tree = Tree(folder)
+    tree = Tree(folder, follow_root=follow_root)
     report = DownloadReport()
     to_hash: list[RemoteFile] = []
     for file in files:
@@ -111,11 +116,13 @@ def verify_folder(
     return report
 
 
-def plan_download(files: Sequence[RemoteFile], folder: Path, state: Path, progress: Progress) -> DownloadPlan:
+def plan_download(
+    files: Sequence[RemoteFile], folder: Path, options: DownloadOptions, progress: Progress
+) -> DownloadPlan:
     """How much is there already, in files and parts of files; checks names, makes no request and writes nothing."""
     check_paths((file.path for file in files), folds_names=lambda: False)
-    tree, known = Tree(folder), StateFolder(state)
-    present, unknown = known_files(files, tree, known)
+    tree = Tree(folder, follow_root=options.follow_root)
+    present, unknown = known_files(files, tree, FinishedFiles(options.memory).load())
 
     def tell(file: RemoteFile, status: os.stat_result, digest: str) -> None:
         if digest == file.sha256:
@@ -124,7 +131,7 @@ def plan_download(files: Sequence[RemoteFile], folder: Path, state: Path, progre
     if unknown:
         hash_present(unknown, tree, progress, Pool(HASHERS, threading.Event()), tell)
     present_bytes = sum(file.size_bytes for file in files if file.path in present)
-    present_bytes += known.resumable_bytes(
+    present_bytes += StateFolder(options.state).resumable_bytes(
         {file.path: file.content for file in files if file.path not in present}
     )
     total_bytes = sum(file.size_bytes for file in files)

@@ -163,7 +163,7 @@ def test_a_killed_pull_goes_on_from_there(remote: Ngc, front: TokenProxy, big: A
     front.fail(f"GET {big.digest}.*sig", stall_answer(stall, big.size_bytes * 9 // 10))
     process = remote.start("registry image pull org/net:1 -o oci:out --threads 1")
     assert stall.reached.wait(60)
-    parts = remote.folder / "out" / ".ngc-transfer"
+    parts = remote.folder / ".ngc-transfer"
     wait_until(
         lambda: any(path.stat().st_blocks * 512 > big.size_bytes * 8 // 10 for path in parts.rglob("*.part"))
     )

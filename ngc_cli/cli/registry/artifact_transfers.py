@@ -109,6 +109,7 @@ def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, option
         resume=not options.no_resume,
         check_space=not options.no_space_check,
         limits=run.limits(options.threads, options.limit_rate),
+        memory_folder=run.state_folder("downloads"),
     )
     with run.transfer() as (progress, cancel):
         if options.dry_run:

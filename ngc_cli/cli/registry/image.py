@@ -162,7 +162,7 @@ def pull(
         all_platforms=all_platforms,
         output=Place.parse(output) if output is not None else None,
         limits=run.limits(limits.threads, limits.limit_rate),
-        state_folder=run.state_folder(),
+        state_folder=run.state_folder("downloads"),
     )
     with run.transfer() as (progress, cancel):
         if dry_run:

@@ -23,9 +23,9 @@ from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
 from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
-from ngc_cli.transfer.download import DownloadOptions
 from ngc_cli.transfer.download import download as fetch
-from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
+from ngc_cli.transfer.private_folder import state_base
+from ngc_cli.transfer.remote_files import DownloadOptions, DownloadReport, RemoteFile
 from ngc_cli.transfer.verify import plan_download, verify_folder
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Request:
     """What to download and where to: into ``<dest>/<name>_v<version>``, or into ``dest`` itself if ``exact``.
 
     ``include`` and ``exclude`` are shell patterns over whole relative paths, case-sensitive; ``*`` crosses ``/``.
+    ``memory_folder`` is where finished files are remembered, None for nowhere.
     """
 
     kind: ArtifactKind
@@ -55,6 +56,7 @@ class Request:
     resume: bool = True
     check_space: bool = True
     limits: TransferLimits = field(default_factory=TransferLimits)
+    memory_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class _Found:
     entries: tuple[FileEntry, ...]
     is_selection: bool
     folder: Path
-    state: Path
+    options: DownloadOptions
 
     def files(self, open_file: Callable[[str, ByteRange], RangeBody]) -> list[RemoteFile]:
         """The files for the engine."""
@@ -84,16 +86,8 @@ def download(client: ApiClient, request: Request, progress: Progress, cancel: th
     """
     found = _find(client, request, progress)
     links = _Links(client.http, found)
-    options = DownloadOptions(
-        state=found.state,
-        threads=request.limits.threads,
-        rate_bytes_per_s=request.limits.rate_bytes_per_s,
-        retries=request.limits.retries,
-        resume=request.resume,
-        check_space=request.check_space,
-    )
     started_s = time.time()
-    report = fetch(found.files(links.open), found.folder, options, progress, cancel)
+    report = fetch(found.files(links.open), found.folder, found.options, progress, cancel)
     return _outcome(found, report, started_s)
 
 
@@ -101,7 +95,9 @@ def verify(client: ApiClient, request: Request, progress: Progress, cancel: thre
     """Compare the files on disk with the digests of the server; nothing is fetched."""
     found = _find(client, request, progress)
     started_s = time.time()
-    report = verify_folder(found.files(_no_fetch), found.folder, progress, cancel)
+    report = verify_folder(
+        found.files(_no_fetch), found.folder, progress, cancel, follow_root=found.options.follow_root
+    )
     outcome = replace(_outcome(found, report, started_s), only_verified=True)
     if report.failed:
         bad = IntegrityError(
@@ -115,7 +111,7 @@ def verify(client: ApiClient, request: Request, progress: Progress, cancel: thre
 def plan(client: ApiClient, request: Request, progress: Progress) -> Plan:
     """What ``download`` would fetch, and what is there already."""
     found = _find(client, request, progress)
-    facts = plan_download(found.files(_no_fetch), found.folder, found.state, progress)
+    facts = plan_download(found.files(_no_fetch), found.folder, found.options, progress)
     extra = {
         "local_path": str(found.folder),
         "bytes_present": facts.present_bytes,
@@ -155,8 +151,20 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
         )
     dest = Path(request.dest).absolute()
     folder = dest if request.exact else dest / ref.folder
-    key = state_key(client.base_url, located.kind.noun, str(ref), str(folder))
-    return _Found(api, ref, chosen, len(chosen) < len(listed), folder, dest / STATE_FOLDER / key)
+    key = state_key(
+        client.base_url, located.kind.noun, str(ref), str(dest.resolve() / folder.relative_to(dest))
+    )
+    options = DownloadOptions(
+        state=(state_base(dest) if request.exact else dest) / STATE_FOLDER / key,
+        memory=request.memory_folder / f"{key}.jsonl" if request.memory_folder else None,
+        follow_root=request.exact,
+        threads=request.limits.threads,
+        rate_bytes_per_s=request.limits.rate_bytes_per_s,
+        retries=request.limits.retries,
+        resume=request.resume,
+        check_space=request.check_space,
+    )
+    return _Found(api, ref, chosen, len(chosen) < len(listed), folder, options)
 
 
 def _is_chosen(path: str, request: Request) -> bool:

@@ -5,9 +5,9 @@ Source: docs/cli.md#registry-image; the words are those of skopeo and podman.
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Final
 
 from ngc_cli.errors import UsageError
 from ngc_cli.file_names import STATE_FOLDER
-from ngc_cli.oci.layout import local_error
+from ngc_cli.oci.layout import Layout, local_error
 from ngc_cli.refs import ImageRef
+from ngc_cli.transfer.private_folder import Place as FilePlace
+from ngc_cli.transfer.private_folder import PrivateFolder, open_state
 
 OCI: Final = "oci"
 OCI_ARCHIVE: Final = "oci-archive"
@@ -63,35 +65,62 @@ class Place:
         return f"{self.kind}:{'' if self.path is None else self.path.absolute()}"
 
 
+@dataclass(frozen=True)
+class Staging:
+    """A private folder to prepare an image in: a layout, and one file."""
+
+    folder: PrivateFolder
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.folder.path
+
+    @property
+    def image(self) -> Path:
+        """Where the layout belongs."""
+        return self.path / "image"
+
+    @property
+    def archive(self) -> FilePlace:
+        """Where an archive is written before it gets its name."""
+        return FilePlace(self.folder, "archive.tar")
+
+    def discard(self) -> None:
+        """Remove what belongs here, and nothing else."""
+        self.archive.unlink()
+        Layout(self.image).discard()
+
+
 def default_folder(ref: ImageRef) -> Path:
     """The layout that a pull without a daemon makes, and a push without one reads: ``./<image>_<tag>``."""
     return Path(f"{ref.name}_{ref.tag or ref.digest.partition(':')[2][:12]}")
 
 
 @contextmanager
-def staging(beside: Path | None, key: str) -> Iterator[Path]:
-    """A folder to prepare an image in; it stays when the block fails, so that the next run goes on from it.
+def staging(
+    beside: Path | None, key: str, note: Callable[[str], None] = lambda text: None
+) -> Iterator[Staging]:
+    """Where to prepare an image; it stays when the block fails, so that the next run goes on from it.
 
     It lies in ``beside``, on the disk of what is made of it; without that in the temporary folder, for one run.
     Raises LocalFileError.
     """
-    if beside is None:
-        with tempfile.TemporaryDirectory(prefix="ngc-image-") as name:
-            yield Path(name)
-        return
-    folder = beside / STATE_FOLDER / key
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise local_error(error, folder) from error
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-    remove_empty(folder.parent)
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove a folder unless something is in it."""
-    try:
-        folder.rmdir()
-    except OSError:
-        return
+    with contextlib.ExitStack() as stack:
+        if beside is None:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ngc-image-")))
+            opened = [PrivateFolder.open(root)]
+        else:
+            root = beside / STATE_FOLDER / key
+            try:
+                opened = open_state(root, note=note)
+            except OSError as error:
+                raise local_error(error, root) from error
+        for folder in opened:
+            stack.callback(folder.close)
+        prepared = Staging(opened[-1])
+        yield prepared
+        if beside is not None:
+            prepared.discard()
+            for folder in reversed(opened):
+                folder.remove_if_empty()

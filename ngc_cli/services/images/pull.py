@@ -7,9 +7,10 @@ docs/protocol/storage.md#formats-on-disk.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NgcError, NotFound, UsageError
 from ngc_cli.file_names import STATE_FOLDER
+from ngc_cli.files import sync_folder
 from ngc_cli.oci import copy
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci.archive import write_archive
@@ -33,14 +35,15 @@ from ngc_cli.services.images.places import (
     OCI,
     Place,
     default_folder,
-    remove_empty,
     staging,
 )
 from ngc_cli.services.transfers import TransferLimits, state_key
-from ngc_cli.transfer.download import DownloadOptions, download
+from ngc_cli.transfer.download import download
 from ngc_cli.transfer.manager import Cancelled
-from ngc_cli.transfer.remote_files import RemoteFile
+from ngc_cli.transfer.private_folder import state_base
+from ngc_cli.transfer.remote_files import DownloadOptions, RemoteFile
 from ngc_cli.transfer.tree import DiskError
+from ngc_cli.transfer.verify import plan_download
 
 if TYPE_CHECKING:
     from ngc_cli.events import Progress
@@ -57,7 +60,7 @@ class PullRequest:
     all_platforms: bool = False
     output: Place | None = None
     limits: TransferLimits = field(default_factory=TransferLimits)
-    state_folder: Path | None = None
+    state_folder: Path | None = None  # for images on their way to a daemon, and what is known of layouts
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,9 @@ def plan(clients: ImageClients, request: PullRequest, progress: Progress) -> Pul
     """What ``pull`` would do; nothing but manifests and a config are fetched."""
     found = _Pull(clients, request, progress, threading.Event())
     outcome = found.outcome(0)
-    missing = list(found.image.blobs)
     if found.place.kind == OCI and found.place.file.is_dir():
-        layout = Layout.open(found.place.file)
-        missing = [item for item in missing if not layout.has(item)]
-    return PullPlan(outcome, sum(item.size_bytes for item in missing))
+        return PullPlan(outcome, found.missing_bytes(Layout.open(found.place.file)))
+    return PullPlan(outcome, found.image.size_bytes)
 
 
 class _Pull:
@@ -216,26 +217,27 @@ class _Pull:
         """Fetch what the layout lacks, then list the image in it; returns the bytes received."""
         for digest, content in self.image.small.items():
             layout.add(content, digest)
-        missing = [item for item in self.image.blobs if not layout.has(item)]
         moved_bytes = sum(len(content) for content in self.image.small.values())
-        moved_bytes += self._fetch(missing, layout) if missing else 0
+        moved_bytes += self._fetch(layout)
         copy.keep(self.image, layout, tag=self.ref.tag, full_name=self.name if self.ref.tag else "")
         return moved_bytes
 
-    def _fetch(self, missing: list[Descriptor], layout: Layout) -> int:
-        """Fetch blobs through the transfer engine. Those it cannot verify itself wait outside until they are."""
-        state = layout.root / STATE_FOLDER / state_key(self.clients.registry.url, self.image.root.digest)
-        options = DownloadOptions(
-            state=state,
-            threads=self.request.limits.threads,
-            rate_bytes_per_s=self.request.limits.rate_bytes_per_s,
-            retries=self.request.limits.retries,
-        )
-        names = {item.digest: self._file_name(item, layout, state) for item in missing}
-        files = [
-            RemoteFile(name, item.size_bytes, _sha256(item), partial(self.repository.open_blob, item))
-            for item, name in zip(missing, names.values(), strict=True)
-        ]
+    def missing_bytes(self, layout: Layout) -> int:
+        """What the layout lacks, damaged blobs included; no request is made and nothing is written."""
+        unverified = [item for item in self.image.blobs if _sha256(item) is None and not layout.has(item)]
+        files = self._files(layout, unverified)
+        return plan_download(files, layout.root, self._options(layout), self.progress).missing_bytes
+
+    def _fetch(self, layout: Layout) -> int:
+        """Fetch what the layout lacks through the transfer engine, which verifies what is there.
+
+        Blobs that it cannot verify itself wait outside until they are.
+        """
+        options = self._options(layout)
+        unverified = [item for item in self.image.blobs if _sha256(item) is None and not layout.has(item)]
+        files = self._files(layout, unverified)
+        for item in unverified:
+            layout.blob_path(item.digest).parent.mkdir(exist_ok=True)
         try:
             report = download(files, layout.root, options, self.progress, self.cancel)
         except DiskError as error:
@@ -246,20 +248,41 @@ class _Pull:
         if report.failed:
             errors = list(report.failed.values())
             raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
-        for item in missing:
-            if _sha256(item) is None:
-                _keep_verified(layout.root / names[item.digest], item, layout)
-        (state / "done.jsonl").unlink(missing_ok=True)
-        for folder in (state, state.parent):
-            remove_empty(folder)
+        for item in unverified:
+            _keep_verified(layout.root / self._file_name(item, layout), item, layout)
         return report.received_bytes
 
-    @staticmethod
-    def _file_name(item: Descriptor, layout: Layout, state: Path) -> str:
+    def _options(self, layout: Layout) -> DownloadOptions:
+        """State lies beside the layout; what is verified is remembered for layouts that stay."""
+        key = state_key(self.clients.registry.url, self.image.root.digest)
+        memory = self.request.state_folder if self.place.kind == OCI else None
+        limits = self.request.limits
+        return DownloadOptions(
+            state=state_base(layout.root) / STATE_FOLDER / key,
+            memory=memory / f"{state_key(str(layout.root.resolve()))}.jsonl" if memory else None,
+            threads=limits.threads,
+            rate_bytes_per_s=limits.rate_bytes_per_s,
+            retries=limits.retries,
+        )
+
+    def _files(self, layout: Layout, unverified: Sequence[Descriptor]) -> list[RemoteFile]:
+        """Blobs for the engine: all that it can verify, and these others, but not what came with the manifests."""
+        return [
+            RemoteFile(
+                self._file_name(item, layout),
+                item.size_bytes,
+                _sha256(item),
+                partial(self.repository.open_blob, item),
+            )
+            for item in self.image.blobs
+            if (_sha256(item) is not None or item in unverified) and item.digest not in self.image.small
+        ]
+
+    def _file_name(self, item: Descriptor, layout: Layout) -> str:
         """Where in the layout the engine puts a blob: its place if the engine verifies it, else a folder apart."""
         path = layout.blob_path(item.digest)
         if _sha256(item) is None:
-            path = layout.root / f".ngc-unchecked-{state.name}" / path.name
+            path = layout.root / f".ngc-unchecked-{self.image.root.digest[-16:]}" / path.name
         return path.relative_to(layout.root).as_posix()
 
     def _to_archive(self, place: Place) -> int:
@@ -269,16 +292,19 @@ class _Pull:
             raise UsageError(
                 f"'{target}' is a folder", hint=f"Write {place.kind}:{target}/{self.ref.name}.tar"
             )
-        with staging(target.parent, state_key(str(target), self.image.root.digest)) as folder:
-            layout = Layout.create(folder / "image")
+        key = state_key(str(target), self.image.root.digest)
+        with staging(target.parent, key, self.progress.note) as folder:
+            layout = Layout.create(folder.image)
             moved_bytes = self._to_layout(layout)
-            temporary = folder / "archive.tar"
             try:
-                with temporary.open("wb") as file:
+                folder.archive.unlink()
+                fd = folder.archive.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # the umask decides
+                with open(fd, "wb") as file:
                     self._write(layout, file)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(target)
+                folder.archive.move(target)
+                sync_folder(target.parent)
             except OSError as error:
                 raise local_error(error, target) from error
         return moved_bytes
@@ -311,8 +337,8 @@ class _Pull:
                     f"The daemon cannot pull by itself, so the image is loaded into it: {error.message}"
                 )
         key = state_key(daemon.address, self.image.root.digest)
-        with staging(self.request.state_folder, key) as folder:
-            layout = Layout.create(folder / "image")
+        with staging(self.request.state_folder, key, self.progress.note) as folder:
+            layout = Layout.create(folder.image)
             moved_bytes = self._to_layout(layout)
             daemon.load(partial(self._write, layout))
         return moved_bytes
@@ -344,10 +370,14 @@ def _keep_verified(path: Path, item: Descriptor, layout: Layout) -> None:
     try:
         if not Section(path, ByteRange(0, path.stat().st_size)).holds(item):
             raise IntegrityError(f"what the registry sent is not {item.digest}")
-        path.replace(layout.blob_path(item.digest))
+        target = layout.blob_path(item.digest)
+        path.replace(target)
+        for folder in (target.parent, target.parent.parent):
+            sync_folder(folder)
     finally:
         path.unlink(missing_ok=True)
-        remove_empty(path.parent)
+        with contextlib.suppress(OSError):  # others wait in it
+            path.parent.rmdir()
 
 
 def this_machine() -> Platform:

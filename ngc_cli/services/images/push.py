@@ -188,12 +188,12 @@ class _Push:
             yield layout, layouts.find(layout, wanted or self.ref.tag)
             return
         path, wanted = _split_name(place.file)
-        with staging(None, "") as folder:
-            archive = Archive(archives.gunzipped(path, folder))
+        with staging(None, "") as stage:
+            archive = Archive(archives.gunzipped(path, stage.path))
             if archive.is_layout:
                 yield archive, layouts.find(archive, wanted or self._name_in(archive))
             else:
-                yield self._imported(archive, folder, wanted)
+                yield self._imported(archive, stage.image, wanted)
 
     def _name_in(self, archive: Archive) -> str:
         """The full name if the archive knows it, else the tag."""
@@ -202,10 +202,10 @@ class _Push:
         )
         return self.name if named else self.ref.tag
 
-    def _imported(self, archive: Archive, folder: Path, wanted: str) -> tuple[Content, Descriptor]:
+    def _imported(self, archive: Archive, to: Path, wanted: str) -> tuple[Content, Descriptor]:
         """What Docker saved, as an image with compressed layers."""
         image = archives.find_docker_image(archives.docker_images(archive), [wanted, *self._names()])
-        layout = Layout.create(folder / "image")
+        layout = Layout.create(to)
         size_bytes = sum(layer.size_bytes for layer in image.layers)
         self.progress.begin("compress", size_bytes, len(image.layers))
         try:
@@ -247,11 +247,11 @@ class _Push:
                 self.progress.note(f"The daemon cannot push by itself, so ngc does: {error.message}")
         self._check_may_push()
         with staging(None, "") as folder:
-            saved = folder / "saved.tar"
+            saved = folder.path / "saved.tar"
             with saved.open("wb") as file:
                 daemon.save(self.name, file, counting(self.progress, self.cancel))
             archive = Archive(saved)
-            return self._send(*self._imported(archive, folder, self.name))
+            return self._send(*self._imported(archive, folder.image, self.name))
 
     def _daemon_pushes(self, daemon: Daemon) -> ImageOutcome:
         events = DaemonProgress(self.progress, self.cancel)

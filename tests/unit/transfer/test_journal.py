@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.transfer import journal
-from ngc_cli.transfer.journal import Content, Finished, StateFolder
+from ngc_cli.transfer import owners
+from ngc_cli.transfer.journal import Content, StateFolder
 from ngc_cli.transfer.parts import merged
 
 CONTENT = Content(1000, "ab" * 32)
@@ -179,8 +179,8 @@ def test_an_owner_elsewhere_long_silent_is_dead_at_once(foreign: Path) -> None:
 def test_without_a_process_table_the_heartbeat_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_started", lambda pid: None)
-    monkeypatch.setattr(journal, "_SILENT_S", 1.0)
+    monkeypatch.setattr(owners, "_started", lambda pid: None)
+    monkeypatch.setattr(owners, "_SILENT_S", 1.0)
     living = StateFolder(tmp_path)
     living.open()
     living.partial("f", CONTENT, resume=True).add(ByteRange(0, 10))
@@ -219,15 +219,14 @@ def test_only_one_takes_over(tmp_path: Path) -> None:
     assert sorted(done) == [[]] * 7 + [[ByteRange(0, 10)]]
 
 
-def test_a_complete_transfer_leaves_only_the_list_of_files(tmp_path: Path) -> None:
+def test_a_complete_transfer_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / ".ngc-transfer" / "key"
     leave(path, [ByteRange(0, 10)])
+    (path / "done.jsonl").touch()  # what former releases left
     state = StateFolder(path)
     state.open()
-    state.add_finished("a", Finished(1, 2, "ff"))
     state.close(complete=True)
-    assert [item.name for item in path.iterdir()] == ["done.jsonl"]
-    assert StateFolder(path).finished() == {"a": Finished(1, 2, "ff")}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_transfer_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
@@ -235,22 +234,3 @@ def test_a_transfer_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
     state.open()
     state.close(complete=False)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_list_of_finished_files_does_not_grow_for_ever(tmp_path: Path) -> None:
-    for number in range(20):
-        state = StateFolder(tmp_path)
-        state.open()
-        for name in "abc":
-            state.add_finished(name, Finished(number, number, "ff"))
-        state.close(complete=True)
-    assert StateFolder(tmp_path).finished()["c"] == Finished(19, 19, "ff")
-    assert len((tmp_path / "done.jsonl").read_text().splitlines()) <= 6
-
-
-@pytest.mark.parametrize("boot", ["", journal.boot(), "another"])
-def test_a_small_file_is_trusted_only_until_the_machine_restarts(tmp_path: Path, boot: str) -> None:
-    (tmp_path / "f").write_bytes(b"1")
-    status = (tmp_path / "f").stat()
-    finished = Finished(1, status.st_mtime_ns, "ff", boot)
-    assert finished.describes(status) is (boot != "another")

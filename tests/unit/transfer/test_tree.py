@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ngc_cli.errors import LocalFileError
-from ngc_cli.transfer import tree
+from ngc_cli.transfer import private_folder, tree
+from ngc_cli.transfer.private_folder import Place, PrivateFolder
 from ngc_cli.transfer.tree import DiskError, Tree, check_paths, disk_errors, folds_names
 
 PIECES = st.sampled_from(
@@ -60,7 +61,7 @@ def test_the_file_system_is_not_asked_without_need() -> None:
 
 def test_this_file_system_is_asked_by_trying(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
-    assert folds_names(tmp_path) == (tmp_path / "X").exists()
+    assert folds_names(PrivateFolder.open(tmp_path)) == (tmp_path / "X").exists()
     assert [item.name for item in tmp_path.iterdir()] == ["x"]
 
 
@@ -68,21 +69,23 @@ def test_this_file_system_is_asked_by_trying(tmp_path: Path) -> None:
 def root(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A destination; on systems with and without descriptors of folders."""
     if request.param == "paths":
-        monkeypatch.setattr(tree, "_HAS_DIR_FD", False)
+        for module in (tree, private_folder):
+            monkeypatch.setattr(module, "HAS_DIR_FD", False)
     (tmp_path / "dest").mkdir()
     return tmp_path / "dest"
 
 
-def part(root: Path) -> Path:
-    path = root.parent / "part"
-    path.write_bytes(b"new")
-    return path
+def part(root: Path) -> Place:
+    (root.parent / "part").write_bytes(b"new")
+    return Place(PrivateFolder.open(root.parent), "part")
 
 
 def test_files_get_their_place(root: Path) -> None:
     open_before = len(list(Path("/proc/self/fd").iterdir()))
     for path in ("f", "a/b/c", "a/b/d"):
-        Tree(root).put(part(root), path, sync=True)
+        source = part(root)
+        Tree(root).put(source, path, sync=True)
+        source.folder.close()
         assert (root / path).read_bytes() == b"new"
         status = Tree(root).status(path)
         assert status is not None

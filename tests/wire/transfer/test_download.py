@@ -22,9 +22,9 @@ from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NotFoun
 from ngc_cli.events import Silent
 from ngc_cli.http.ranges import open_range
 from ngc_cli.http.session import Http, HttpSettings
-from ngc_cli.transfer.download import DownloadOptions, download
+from ngc_cli.transfer.download import download
 from ngc_cli.transfer.journal import StateFolder
-from ngc_cli.transfer.remote_files import DownloadReport, RemoteFile
+from ngc_cli.transfer.remote_files import DownloadOptions, DownloadReport, RemoteFile
 from ngc_cli.transfer.verify import plan_download, verify_folder
 
 MIB = 1024 * 1024
@@ -39,8 +39,8 @@ from pathlib import Path
 from ngc_cli.events import Silent
 from ngc_cli.http.ranges import open_range
 from ngc_cli.http.session import Http, HttpSettings
-from ngc_cli.transfer.download import DownloadOptions, download
-from ngc_cli.transfer.remote_files import RemoteFile
+from ngc_cli.transfer.download import download
+from ngc_cli.transfer.remote_files import DownloadOptions, RemoteFile
 
 given = json.load(sys.stdin)
 http = Http(HttpSettings(timeout_s=1.0, retries=0))
@@ -61,6 +61,7 @@ class Client:
         self.server = server
         self.folder = tmp_path / "out"
         self.state = tmp_path / ".state"
+        self.memory = tmp_path / "home" / "0123456789abcdef.jsonl"
         self.http = Http(HttpSettings(timeout_s=1.0, retries=0))
         self.cancel = threading.Event()
 
@@ -76,7 +77,7 @@ class Client:
         ]
 
     def run(self, files: list[RemoteFile] | None = None, **options: object) -> DownloadReport:
-        chosen = DownloadOptions(self.state, **{"retries": 3, **options})  # type: ignore[arg-type]
+        chosen = DownloadOptions(self.state, self.memory, **{"retries": 3, **options})  # type: ignore[arg-type]
         return download(files or self.files(), self.folder, chosen, Silent(), self.cancel)
 
     def start(self, **options: object) -> subprocess.Popen[str]:
@@ -238,7 +239,10 @@ def test_an_interrupted_download_goes_on_where_it_stopped(client: Client, thread
     first.communicate()
     assert not (client.folder / "f").exists()
     kept_bytes = state.resumable_bytes(content)
-    assert plan_download(client.files(), client.folder, client.state, Silent()).present_bytes == kept_bytes
+    assert (
+        plan_download(client.files(), client.folder, DownloadOptions(client.state), Silent()).present_bytes
+        == kept_bytes
+    )
     report = client.run(threads=threads)
     client.assert_all_there()
     assert client.server.sent_bytes <= len(LARGE) + 16 * MIB
@@ -468,7 +472,7 @@ def test_two_processes_one_of_them_killed(client: Client) -> None:
     assert json.loads(told)["failed"] == []
     client.assert_all_there()
     assert client.run().skipped == ["f", "g"]
-    assert [item.name for item in client.state.iterdir()] == ["done.jsonl"]
+    assert not client.state.exists()
 
 
 def test_locks_are_not_used(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,7 +488,8 @@ def test_locks_are_not_used(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 def test_systems_without_writing_at_a_place_work_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pwrite", "posix_fallocate"):
         monkeypatch.delattr(os, name)
-    monkeypatch.setattr("ngc_cli.transfer.tree._HAS_DIR_FD", False)
+    for module in ("tree", "private_folder"):
+        monkeypatch.setattr(f"ngc_cli.transfer.{module}.HAS_DIR_FD", False)
     client.server.add("a/f", LARGE)
     client.server.add("g", SMALL)
     assert client.run(threads=4).failed == {}
@@ -523,8 +528,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 import re, sys, threading
 from pathlib import Path
 from ngc_cli.events import Silent
-from ngc_cli.transfer.download import DownloadOptions, download
-from ngc_cli.transfer.remote_files import RemoteFile
+from ngc_cli.transfer.download import download
+from ngc_cli.transfer.remote_files import DownloadOptions, RemoteFile
 SIZE = 1536 << 20
 class Zeros:
     total_bytes, etag = SIZE, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ngc_cli.errors import Forbidden, IntegrityError, LocalFileError, NgcError, 
 from ngc_cli.events import Silent
 from ngc_cli.http.auth import NgcCredentials
 from ngc_cli.http.session import Http, HttpSettings
+from ngc_cli.oci.archive import Archive
 from ngc_cli.oci.descriptor import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, digest_of
 from ngc_cli.oci.layout import Layout, find, reachable
 from ngc_cli.oci.manifest import Manifest
@@ -29,7 +31,7 @@ from ngc_cli.services.images.connection import ImageClients, ImageOutcome, conne
 from ngc_cli.services.images.places import Place
 from ngc_cli.services.images.pull import PullRequest
 from ngc_cli.services.images.push import PushRequest
-from ngc_cli.services.transfers import TransferLimits
+from ngc_cli.services.transfers import TransferLimits, state_key
 
 NET = ImageRef.parse("org/net:1")
 
@@ -250,3 +252,86 @@ def test_the_state_of_uploads_is_for_its_owner_only(
     sent = sum(item.bytes_received for item in front.requests("PATCH ")) - before
     assert sent < 4500
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("size_bytes", [5000, 1_500_000])
+def test_a_damaged_blob_in_a_layout_is_fetched_again(
+    clients: ImageClients, source: Layout, tmp_path: Path, size_bytes: int
+) -> None:
+    image = add_image(source, layer_sizes=[size_bytes], tag="1")
+    push(clients, source)
+    pull(clients, f"oci:{tmp_path}/out", state_folder=tmp_path / "home")
+    out = Layout.open(tmp_path / "out")
+    layer = max(reachable(out, image), key=lambda item: item.size_bytes)
+    out.blob_path(layer.digest).write_bytes(b"\0" * layer.size_bytes)
+    request = PullRequest(NET, output=Place.parse(f"oci:{tmp_path}/out"), state_folder=tmp_path / "home")
+    assert image_pull.plan(clients, request, Silent()).missing_bytes == layer.size_bytes
+    pull(clients, f"oci:{tmp_path}/out", state_folder=tmp_path / "home")
+    assert all(out.locate(item).holds(item) for item in reachable(out, image))
+
+
+def test_verified_blobs_are_remembered_and_not_read_again(
+    clients: ImageClients, source: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_image(source, layer_sizes=[5000], tag="1")
+    push(clients, source)
+    pull(clients, f"oci:{tmp_path}/out", state_folder=tmp_path / "home")
+    monkeypatch.setattr("ngc_cli.transfer.verify.hash_file", None)
+    pull(clients, f"oci:{tmp_path}/out", state_folder=tmp_path / "home")
+
+
+def victim_of(tmp_path: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (tmp_path / "victim").rglob("*") if path.is_file()}
+
+
+def test_state_planted_in_a_layout_or_beside_it_costs_nobody_a_file(
+    clients: ImageClients, source: Layout, tmp_path: Path
+) -> None:
+    """What came with a clone or an archive: the names are known in advance, so links can be planted."""
+    image = add_image(source, layer_sizes=[5000], tag="1")
+    push(clients, source)
+    (tmp_path / "victim" / "photos").mkdir(parents=True)
+    (tmp_path / "victim" / "photos" / "1").write_text("mine")
+    os.utime(tmp_path / "victim" / "photos", (1, 1))
+    before = victim_of(tmp_path)
+    Layout.create(tmp_path / "clone" / "out")
+    key = state_key(clients.registry.url, image.digest)
+    for base in (tmp_path / "clone", tmp_path / "clone" / "out"):
+        (base / ".ngc-transfer").mkdir()
+        (base / ".ngc-transfer" / key).symlink_to(tmp_path / "victim")
+    pull(clients, f"oci:{tmp_path}/clone/out")
+    assert victim_of(tmp_path) == before
+
+
+def test_a_planted_link_is_not_written_through_by_a_pull_to_an_archive(
+    clients: ImageClients, source: Layout, tmp_path: Path
+) -> None:
+    image = add_image(source, layer_sizes=[5000], tag="1")
+    push(clients, source)
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "f").write_text("mine")
+    before = victim_of(tmp_path)
+    stage = tmp_path / ".ngc-transfer" / state_key(f"{tmp_path}/out.tar", image.digest)
+    stage.mkdir(parents=True)
+    (stage / "archive.tar").symlink_to(tmp_path / "victim" / "f")
+    pull(clients, f"oci-archive:{tmp_path}/out.tar")
+    assert victim_of(tmp_path) == before
+    assert Archive(tmp_path / "out.tar").is_layout
+    assert not (tmp_path / ".ngc-transfer").exists()
+
+
+@pytest.mark.parametrize("name", ["blobs", "blobs/sha256"])
+def test_a_layout_with_a_link_in_place_of_its_blobs_is_not_written_to(
+    clients: ImageClients, source: Layout, tmp_path: Path, name: str
+) -> None:
+    add_image(source, layer_sizes=[5000], tag="1")
+    push(clients, source)
+    (tmp_path / "victim" / "sha256").mkdir(parents=True)
+    out = Layout.create(tmp_path / "out").root
+    (out / "blobs" / "sha256").rmdir()
+    if name == "blobs":
+        (out / "blobs").rmdir()
+    (out / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(LocalFileError, match="is a link"):
+        pull(clients, f"oci:{out}")
+    assert victim_of(tmp_path) == {}
