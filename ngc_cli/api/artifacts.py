@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ngc_cli.api.client import SLOW_CALL_S, ApiClient, org_segments, path_of, scope_of
+from ngc_cli.api.client import LIST_MAX_BYTES, SLOW_CALL_S, ApiClient, org_segments, path_of, scope_of
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.api.search import search
 from ngc_cli.api.wire import (
@@ -166,7 +166,7 @@ class ArtifactApi:
         page = 0
         while True:
             params = {"page-number": page} if page else None
-            answer = self._client.call("GET", path, params=params)
+            answer = self._client.call("GET", path, params=params, limit_bytes=LIST_MAX_BYTES)
             urls, paths = answer.get("urls") or [], answer.get("filepath") or []
             if len(urls) != len(paths):
                 raise ServerError("the server sent links that do not match their files")
@@ -232,7 +232,12 @@ class ArtifactApi:
         if upload_id:
             body |= {"uploadID": upload_id, "partNumberList": list(part_numbers)}
         answer = self._client.call(
-            "POST", self._files_path(ref, "multipart"), body=body, scope=scope_of(ref), retry=True
+            "POST",
+            self._files_path(ref, "multipart"),
+            body=body,
+            scope=scope_of(ref),
+            retry=True,
+            limit_bytes=LIST_MAX_BYTES,
         )
         urls = answer.get("urls")
         given_id = str(answer.get("uploadID") or "")

@@ -5,21 +5,22 @@ Source: docs/protocol/conventions.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
-import urllib3
 
 from ngc_cli.errors import NotAuthenticated, ServerError
 from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
+from ngc_cli.http.bodies import json_value
+from ngc_cli.http.ranges import read_body
 from ngc_cli.http.session import Http
-from ngc_cli.http.status import error_from_transport
 
-# A hundred times the largest page of links there is; a hostile answer must not fill the memory.
-_ANSWER_LIMIT_BYTES = 256 * 1024 * 1024
+ANSWER_MAX_BYTES = 8 * 1024 * 1024
+"""Most of a single answer, decoded: a hundred times the longest record, whose texts the service limits to kilobytes."""
+LIST_MAX_BYTES = 64 * 1024 * 1024
+"""Most of a page or a list of links: 10,000 signed links, the parts of the largest file, are 20 MB at most."""
 # What the official client allows for calls in which the service works through all files of a version.
 SLOW_CALL_S = 299.0
 USER_LEVEL = Scope()
@@ -88,8 +89,10 @@ class ApiClient:
         retry: bool | None = None,
         timeout_s: float | None = None,
         base_url: str = "",
+        limit_bytes: int = ANSWER_MAX_BYTES,
     ) -> dict[str, Any]:
-        """The JSON object of the answer; an empty body is an empty object. ``base_url`` is that of the API if empty.
+        """The JSON object of the answer; an empty body is an empty object. ``base_url`` is that of the API if empty,
+        ``limit_bytes`` the most that the decoded answer may be.
 
         Raises the NgcError of the status, and ServerError when the body is not a JSON object.
         """
@@ -104,7 +107,7 @@ class ApiClient:
             retry=retry,
             timeout_s=timeout_s,
         )
-        return _json_object(response, method, path)
+        return _json_object(response, method, path, limit_bytes)
 
     def introspect(self) -> dict[str, Any]:
         """What the server tells about a scoped (``nvapi-``) key:
@@ -122,7 +125,7 @@ class ApiClient:
             retry=True,
             follow=False,
         )
-        return _json_object(response, "POST", path)
+        return _json_object(response, "POST", path, ANSWER_MAX_BYTES)
 
     def pages(
         self,
@@ -142,14 +145,14 @@ class ApiClient:
             query = {"page-size": page_size, **(params or {})}
             if page:
                 query["page-number"] = page
-            answer = self.call("GET", path, params=query, scope=scope)
+            answer = self.call("GET", path, params=query, scope=scope, limit_bytes=LIST_MAX_BYTES)
             yield answer
             page += 1
             if page >= _page_count(answer.get("paginationInfo")):
                 return
 
 
-def _json_object(response: requests.Response, method: str, path: str) -> dict[str, Any]:
+def _json_object(response: requests.Response, method: str, path: str, limit_bytes: int) -> dict[str, Any]:
     """The JSON object of an answer, read to its end; an empty body is an empty object."""
     with response:
         if 300 <= response.status_code < 400:
@@ -157,15 +160,12 @@ def _json_object(response: requests.Response, method: str, path: str) -> dict[st
                 f"{method} {path} was answered with a redirect, which is not followed",
                 hint="Check --api-url.",
             )
-        try:
-            text = response.raw.read(_ANSWER_LIMIT_BYTES, decode_content=True)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise error_from_transport(error, method, response.url or path) from error
+        text = read_body(response, limit_bytes)
     if not text:
         return {}
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        answer = json_value(text)
+    except ValueError as error:
         raise ServerError(
             f"the answer to {method} {path} is not JSON",
             hint="Check --api-url; a proxy may have answered instead.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import threading
 import time
@@ -19,6 +18,8 @@ from urllib.parse import quote
 
 from ngc_cli import basic_auth
 from ngc_cli.errors import ConfigError, NotAuthenticated, ServerError
+from ngc_cli.http.bodies import json_value
+from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
 from ngc_cli.urls import may_carry_secret, origin
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # A token is renewed before a long request could outlive it; of a short-lived one a tenth is kept.
 _RENEW_MARGIN_S = 300.0
+# A token is a few kilobytes.
+_ANSWER_MAX_BYTES = 1024 * 1024
 _JWT_PART = re.compile(r"[A-Za-z0-9_-]+=*")
 
 
@@ -120,7 +123,7 @@ class NgcCredentials:
         headers = {"Authorization": basic_auth.authorization(self.key)}
         with self._http.send("GET", url, headers=headers, follow=False) as response:
             try:
-                answer = json.loads(response.raw.read(1 << 20, decode_content=True))
+                answer = json_value(read_body(response, _ANSWER_MAX_BYTES))
                 value, lifetime_s = str(answer["token"]), float(answer.get("expires_in", 0))
             except (ValueError, KeyError, TypeError) as error:
                 raise ServerError(
@@ -165,7 +168,7 @@ def _jwt_claims(key: str) -> dict[str, Any] | None:
         return None
     try:
         header, claims = (
-            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+            json_value(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
         )
     except (ValueError, binascii.Error):
         return None

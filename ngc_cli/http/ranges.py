@@ -11,6 +11,7 @@ import urllib3
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, ServerError
+from ngc_cli.http.bodies import UnusableBody, read_limited
 from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Authenticator, Http
 from ngc_cli.http.status import error_from_transport
@@ -79,11 +80,11 @@ def open_range(http: Http, url: str, wanted: ByteRange, *, auth: Authenticator |
 
 
 def read_body(response: requests.Response, limit_bytes: int) -> bytes:
-    """A body that should be small; raises ServerError when it is not, NetworkError when it breaks off."""
+    """A body that should be small; raises ServerError when it is not, or cannot be read, NetworkError when it breaks
+    off."""
     try:
-        content = bytes(response.raw.read(limit_bytes + 1, decode_content=True))
+        return read_limited(response.raw, limit_bytes)
+    except UnusableBody as error:
+        raise ServerError(f"{redact_url(response.url)} {error}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise error_from_transport(error, response.request.method or "", response.url) from error
-    if len(content) > limit_bytes:
-        raise ServerError(f"{redact_url(response.url)} answers with more than {limit_bytes} bytes")
-    return content

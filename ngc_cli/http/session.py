@@ -73,6 +73,7 @@ class Http:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = _USER_AGENT
+        self._session.headers["Accept-Encoding"] = "gzip"  # the one coding that ``bodies`` reads
         adapter = _Adapter(pool_connections=16, pool_maxsize=self.settings.pool_size)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

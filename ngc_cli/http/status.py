@@ -6,7 +6,6 @@ decides; the text shown is requestStatus.statusDescription, detail, message or w
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import ssl
@@ -26,10 +25,13 @@ from ngc_cli.errors import (
     NotFound,
     ServerError,
 )
+from ngc_cli.http.bodies import UnusableBody, json_value, read_limited
 from ngc_cli.http.redact import redact_text, redact_url
 
 # An explanation is a few hundred bytes; the rest of an error body is not read.
 _BODY_LIMIT = 64 * 1024
+# What failed has failed; nobody waits long for the reason.
+_BODY_LIMIT_S = 10.0
 # Four lines of a terminal.
 _TEXT_LIMIT = 300
 
@@ -137,15 +139,15 @@ def _explanation(response: requests.Response) -> tuple[str, str]:
     """What the body says, and the request id."""
     request_id = response.headers.get("X-Request-Id", "")
     try:
-        body = response.raw.read(_BODY_LIMIT, decode_content=True)
-    except (urllib3.exceptions.HTTPError, OSError):
+        body = read_limited(response.raw, _BODY_LIMIT, limit_s=_BODY_LIMIT_S, cut=True)
+    except (urllib3.exceptions.HTTPError, OSError, UnusableBody):
         return "", request_id
     finally:
         response.close()
     text = body.decode("utf-8", "replace").strip()
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
+        answer = json_value(text)
+    except ValueError:
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
         plain = unescape(title[2]) if title else re.sub(r"<[^>]*>", " ", text)
         return " ".join(plain.split())[:_TEXT_LIMIT], request_id

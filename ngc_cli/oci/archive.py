@@ -155,7 +155,7 @@ def docker_images(archive: Archive) -> list[DockerImage]:
             )
             for entry in entries
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidContent(f"'{archive.path}' has no readable {_DOCKER_FILE}") from error
 
 

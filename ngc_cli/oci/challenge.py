@@ -8,7 +8,6 @@ Source: RFC 9110 section 11, distribution's token specification, docs/protocol/d
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -19,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ngc_cli import basic_auth
 from ngc_cli.errors import Forbidden, NgcError, NotAuthenticated, ServerError
+from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
 from ngc_cli.http.session import Http
@@ -179,7 +179,7 @@ class RegistryLogin:
             headers["Authorization"] = basic_auth.authorization(key)
         url = token_url(challenge, scopes, basic_auth.USERNAME if key else "")
         try:
-            answer = json.loads(self._ask(url, headers))
+            answer = json_value(self._ask(url, headers))
         except ValueError as error:
             raise ServerError(f"the token answer of {redact_url(url)} is not JSON") from error
         except (NotAuthenticated, Forbidden) as error:

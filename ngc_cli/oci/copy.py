@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, ServerError
+from ngc_cli.errors import IntegrityError, LocalFileError, NetworkError, NgcError, NotFound, ServerError
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import IMAGE_CONFIG_TYPES, Descriptor, InvalidContent, Platform
 from ngc_cli.oci.layout import INDEX_DEPTH_MAX, Content, Layout, Section, read_content
@@ -114,10 +114,13 @@ class _Collected:
 def keep(image: RemoteImage, layout: Layout, *, tag: str, full_name: str) -> None:
     """Put the manifests of a pulled image into the layout and name it; its blobs must be there, and are verified.
 
-    Raises NotFound or IntegrityError when one is not.
+    Raises IntegrityError when one is not.
     """
     for item in image.blobs:
-        layout.locate(item)
+        try:
+            layout.locate(item)
+        except NotFound as error:
+            raise IntegrityError(f"'{layout.root}' still lacks {item.digest}") from error
     for item, content in image.manifests:
         layout.add(content, item.digest)
     layout.name(image.root, tag, full_name)

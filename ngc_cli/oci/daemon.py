@@ -182,7 +182,7 @@ class Daemon:
     def _object(self, answer: http.client.HTTPResponse) -> dict[str, Any]:
         try:
             value = json.loads(answer.read(_LINE_MAX_BYTES * 16))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DaemonError(f"the daemon at {self.address} does not speak Docker's language") from error
         return value if isinstance(value, dict) else {}
 
@@ -208,7 +208,7 @@ class Daemon:
         text = answer.read(_LINE_MAX_BYTES)
         try:
             message = str(json.loads(text)["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             message = text.decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
         kind = NotFound if answer.status == 404 else DaemonError
         raise kind(f"the daemon says: {redact_text(message)}")
@@ -355,7 +355,7 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     while line := answer.readline(_LINE_MAX_BYTES):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             yield event

@@ -253,7 +253,7 @@ def check_layout_version(content: bytes, where: str) -> None:
     """Raise InvalidContent unless this is the content of an ``oci-layout`` file of version 1."""
     try:
         version = json.loads(content)["imageLayoutVersion"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidContent(f"'{where}' has no readable '{LAYOUT_FILE}' file") from error
     if not str(version).startswith("1."):
         raise InvalidContent(f"'{where}' is an image layout of the unknown version {str(version)[:20]}")

@@ -5,7 +5,6 @@ Source: distribution-spec v1.1.1, docs/protocol/distribution.md.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, NotAuthenticated, NotFound, ServerError
+from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import RangeBody, open_range, read_body
 from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Http
@@ -288,7 +288,7 @@ def _received(response: requests.Response) -> int:
 
 def _json(response: requests.Response) -> dict[str, Any]:
     try:
-        value = json.loads(read_body(response, _PAGE_MAX_BYTES))
+        value = json_value(read_body(response, _PAGE_MAX_BYTES))
     except ValueError as error:
         raise ServerError("the registry's list is not JSON") from error
     if not isinstance(value, dict):

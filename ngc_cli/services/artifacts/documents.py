@@ -65,7 +65,7 @@ def read_metrics(paths: Sequence[Path]) -> tuple[MetricsTable, ...]:
 def _table(path: Path) -> MetricsTable:
     try:
         value = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"'{path}' is not JSON: {error}") from error
     if not isinstance(value, dict) or set(value) != {"name", "attributes"}:
         raise UsageError(

@@ -35,7 +35,7 @@ class UploadState:
         if self._path is None or not self._path.exists():
             return
         for text in self._path.read_text(errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 yield json.loads(text)
 
     def _replay(self, line: Any) -> None:

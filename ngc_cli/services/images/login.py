@@ -137,7 +137,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise LocalFileError(f"'{path}' cannot be read: {error}") from error
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise LocalFileError(f"'{path}' is not a configuration of Docker", hint="Mend it or move it away.")

@@ -328,7 +328,7 @@ class _UploadLocations:
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}
         if self._path is not None and self._path.is_file():
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
                 value = json.loads(self._path.read_bytes())
                 self._known = {str(digest): str(location) for digest, location in value.items()}
 

@@ -1,0 +1,62 @@
+"""Bodies that are read into memory: with a limit on their size as decoded, on their time, and on what JSON may be.
+
+A server may send a gzip of zeros, a byte a second, or brackets without end. Bodies are decoded here, block by block, so
+that no more than the limit is ever held, whichever version of urllib3 is below.
+Source: RFC 9110 section 8.4, RFC 1952.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from typing import Any
+
+import urllib3
+
+ANSWER_MAX_S = 120.0
+"""Longest time that a body may take: what we read whole is a few megabytes at most, and slow lines bring that."""
+# What is asked of the connection at once; decoded it may be a thousand times as much, so that is taken in pieces.
+_BLOCK_BYTES = 64 * 1024
+# zlib's own number for "with a gzip header", added to the largest window.
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+class UnusableBody(Exception):
+    """A body that cannot be read within the limits; the text continues a sentence that begins with the server."""
+
+
+def read_limited(
+    raw: urllib3.BaseHTTPResponse, limit_bytes: int, *, limit_s: float = ANSWER_MAX_S, cut: bool = False
+) -> bytes:
+    """The decoded body; with ``cut`` only the beginning of one that is longer.
+
+    Raises UnusableBody, and what urllib3 raises when the connection breaks.
+    """
+    coding = raw.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity", "gzip", "x-gzip"):
+        raise UnusableBody(f"answers in the coding '{coding[:20]}', which was not asked for")
+    decoder = zlib.decompressobj(_GZIP_WINDOW) if "gzip" in coding else None
+    read = getattr(raw, "read1", raw.read)  # read waits for a whole block; urllib3 2.0 has nothing else
+    ends_at_s = time.monotonic() + limit_s
+    content = bytearray()
+    while block := read(_BLOCK_BYTES, decode_content=False):
+        try:
+            content += decoder.decompress(block, limit_bytes + 1 - len(content)) if decoder else block
+        except zlib.error as error:
+            raise UnusableBody("answers with damaged gzip") from error
+        if len(content) > limit_bytes:
+            if cut:
+                break
+            raise UnusableBody(f"answers with more than {limit_bytes} bytes")
+        if time.monotonic() > ends_at_s:
+            raise UnusableBody(f"has not sent the whole of its answer in {limit_s:.0f} s")
+    return bytes(content[:limit_bytes])
+
+
+def json_value(text: bytes | str) -> Any:
+    """The value of a JSON text; raises ValueError also for one that is nested too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deep") from error
