@@ -39,6 +39,21 @@ class UploadOptions(LimitOptions):
     strip_top: Annotated[bool, typer.Option("--strip-top", help="Leave out the one folder at the top.")] = (
         False
     )
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include", help="Only files that match, also those left out otherwise; may be repeated."
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="No files that match; may be repeated.")
+    ] = None
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Send files outside of the folder that links point to.")
+    ] = False
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Make a version without files if there are none.")
+    ] = False
     dry_run: DryRunOpt = False
 
 
@@ -83,11 +98,15 @@ def upload_version(
         base_version=options.base_version,
         commit=not options.no_commit,
         strip_top=options.strip_top,
+        include=tuple(options.include or ()),
+        exclude=tuple(options.exclude or ()),
+        follow_links=options.follow_links,
+        allow_empty=options.allow_empty,
         limits=run.limits(options.threads, options.limit_rate, upload=True),
         state_folder=run.state_folder(),
     )
     if options.dry_run:
-        _show_plan(run, uploads.plan(request))
+        _show_plan(run, uploads.plan(request, run.output.note))
         return
     with run.transfer() as (progress, cancel):
         outcome = uploads.upload(run.api, request, progress, cancel)

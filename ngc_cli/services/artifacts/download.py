@@ -5,7 +5,6 @@ Source: docs/protocol/transfers.md#download, docs/cli.md#registry-model.
 
 from __future__ import annotations
 
-import fnmatch
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, Transfe
 from ngc_cli.transfer.download import download as fetch
 from ngc_cli.transfer.private_folder import state_base
 from ngc_cli.transfer.remote_files import DownloadOptions, DownloadReport, RemoteFile
+from ngc_cli.transfer.selection import matches
 from ngc_cli.transfer.verify import plan_download, verify_folder
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _LISTED_AT_ONCE = 20
 class Request:
     """What to download and where to: into ``<dest>/<name>_v<version>``, or into ``dest`` itself if ``exact``.
 
-    ``include`` and ``exclude`` are shell patterns over whole relative paths, case-sensitive; ``*`` crosses ``/``.
+    ``include`` and ``exclude`` are patterns of ``transfer.selection.matches``.
     ``memory_folder`` is where finished files are remembered, None for nowhere.
     """
 
@@ -143,7 +143,7 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
         progress.note(located.note)
     api = ArtifactApi(client, located.kind)
     listed = tuple(sorted(api.files(ref), key=lambda entry: entry.path))
-    chosen = tuple(entry for entry in listed if _is_chosen(entry.path, request))
+    chosen = tuple(entry for entry in listed if matches(entry.path, request.include, request.exclude))
     if not chosen and (request.include or request.exclude):
         raise NotFound(
             f"no file of {ref} matches",
@@ -165,13 +165,6 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
         check_space=request.check_space,
     )
     return _Found(api, ref, chosen, len(chosen) < len(listed), folder, options)
-
-
-def _is_chosen(path: str, request: Request) -> bool:
-    """Whether the patterns choose a path (docs/protocol/transfers.md#download)."""
-    if request.include and not any(fnmatch.fnmatchcase(path, pattern) for pattern in request.include):
-        return False
-    return not any(fnmatch.fnmatchcase(path, pattern) for pattern in request.exclude)
 
 
 def _outcome(found: _Found, report: DownloadReport, started_s: float) -> Outcome:

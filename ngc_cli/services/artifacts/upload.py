@@ -26,6 +26,7 @@ from ngc_cli.transfer.hashing import hash_files
 from ngc_cli.transfer.local_files import LocalFile, collect
 from ngc_cli.transfer.manager import Cancelled
 from ngc_cli.transfer.parts import part_range, part_size
+from ngc_cli.transfer.selection import Selection
 from ngc_cli.transfer.upload import OpenBody, send
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Request:
     """What to upload: a folder or a file as a version with this metadata.
 
     ``base_version`` names a version whose files are taken over first; without ``commit`` the version stays open.
-    ``state_folder`` is where a resume finds its state; None remembers nothing.
+    ``include`` to ``allow_empty`` choose files (``transfer.selection``). ``state_folder`` is where a resume finds its state; None remembers nothing.
     """
 
     kind: ArtifactKind
@@ -49,13 +50,17 @@ class Request:
     base_version: str = ""
     commit: bool = True
     strip_top: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    follow_links: bool = False
+    allow_empty: bool = False
     limits: TransferLimits = field(default_factory=TransferLimits)
     state_folder: Path | None = None
 
 
-def plan(request: Request) -> Plan:
-    """What ``upload`` would send; no request is made."""
-    files = _files(request, lambda text: None)
+def plan(request: Request, note: Callable[[str], None]) -> Plan:
+    """What ``upload`` would send; no request is made. ``note`` is told what is left out."""
+    files = _files(request, note)
     return Plan(tuple(file.path for file in files), sum(file.size_bytes for file in files))
 
 
@@ -70,7 +75,11 @@ def upload(client: ApiClient, request: Request, progress: Progress, cancel: thre
 
 def _files(request: Request, note: Callable[[str], None]) -> list[LocalFile]:
     source = request.source
-    tops = [item for item in source.iterdir() if item.name != STATE_FOLDER] if source.is_dir() else []
+    tops = (
+        [item for item in source.iterdir() if not item.name.startswith(STATE_FOLDER)]
+        if source.is_dir()
+        else []
+    )
     if len(tops) == 1 and tops[0].is_dir() and tops[0].name == request.ref.folder:
         if request.strip_top:
             source = tops[0]
@@ -78,7 +87,9 @@ def _files(request: Request, note: Callable[[str], None]) -> list[LocalFile]:
             note(
                 f"All files are in '{tops[0].name}': that folder becomes part of their names. See --strip-top."
             )
-    return collect(source, note)
+    may_be_empty = request.allow_empty or bool(request.base_version)  # then the files come from there
+    chosen = Selection(request.include, request.exclude, request.follow_links, may_be_empty)
+    return collect(source, note, chosen)
 
 
 class _Upload:

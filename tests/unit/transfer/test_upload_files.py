@@ -16,6 +16,7 @@ from ngc_cli.services.artifacts.upload_state import UploadState
 from ngc_cli.transfer.hashing import hash_files
 from ngc_cli.transfer.local_files import FileBody, LocalFile, collect
 from ngc_cli.transfer.manager import Limiter
+from ngc_cli.transfer.selection import Selection
 
 
 @pytest.fixture
@@ -46,8 +47,15 @@ def test_links(folder: Path, tmp_path: Path) -> None:
     (folder / "to-file").symlink_to(tmp_path / "elsewhere" / "f")
     (folder / "to-folder").symlink_to(tmp_path / "elsewhere")
     (folder / "to-nothing").symlink_to(tmp_path / "nothing")
+    (folder / "sub" / "inside").symlink_to(folder / "a")
     notes: list[str] = []
     files = {file.path: file for file in collect(folder, notes.append)}
+    assert files["sub/inside"].size_bytes == 1
+    assert not {"to-folder", "to-folder/f", "to-nothing", "to-file"} & set(files)
+    assert len(notes) == 3
+    assert "'to-file' lead out" in notes[-1]
+    notes.clear()
+    files = {file.path: file for file in collect(folder, notes.append, Selection(follow_links=True))}
     assert files["to-file"].size_bytes == 5
     assert not {"to-folder", "to-folder/f", "to-nothing"} & set(files)
     assert len(notes) == 2
