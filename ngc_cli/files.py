@@ -6,6 +6,7 @@ raise OSError; the callers know what to tell the user.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -86,12 +87,32 @@ def _take(lock: int) -> bool:
     return True
 
 
+def make_folders(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and those above it, unless they are there; a power cut cannot undo them. ``mode`` is of the last."""
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk, so that a rename survives a power cut; does nothing on Windows."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one may make names in a folder that one may not read
+        return
+    try:
+        sync_names(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(descriptor: int) -> None:
+    """The same for an open folder. Some file systems cannot do it, and then nobody can."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise

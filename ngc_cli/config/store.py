@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ngc_cli.config.variables import HOME_VARIABLE
 from ngc_cli.errors import ConfigError, LocalFileError
-from ngc_cli.files import exclusively, write_atomically
+from ngc_cli.files import exclusively, make_folders, write_atomically
 
 DEFAULT_PROFILE = "default"
 # A change takes milliseconds, with a keyring that does not answer three seconds.
@@ -131,7 +131,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def _make_folder(path: Path) -> None:
     if not path.parent.exists():
-        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        make_folders(path.parent, mode=0o700)
         path.parent.chmod(0o700)
 
 

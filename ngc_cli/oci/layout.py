@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
-from ngc_cli.files import sync_folder, write_atomically
+from ngc_cli.files import make_folders, write_atomically
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import OCI_INDEX, Descriptor, InvalidContent, check_content, new_hash
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
@@ -106,14 +106,12 @@ class Layout:
         if (root / LAYOUT_FILE).is_file():
             return cls.open(root)
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(root)
             if any(root.iterdir()):
                 raise LocalFileError(
                     f"'{root}' is neither empty nor an OCI image layout", hint="Choose another folder."
                 )
-            (root / "blobs" / "sha256").mkdir(parents=True)
-            for folder in (root / "blobs", root, root.parent):
-                sync_folder(folder)
+            make_folders(root / "blobs" / "sha256")
             _write_whole(root / INDEX_FILE, Index(OCI_INDEX, ()).encode())
             _write_whole(root / LAYOUT_FILE, LAYOUT_CONTENT)
         except OSError as error:
@@ -123,6 +121,14 @@ class Layout:
     def blob_path(self, digest: str) -> Path:
         """Where content of this digest belongs. Raises InvalidContent for what is no digest."""
         return self.root / "blobs" / new_hash(digest).name / digest.partition(":")[2]
+
+    def make_blob_folder(self, digest: str) -> None:
+        """Make the folder for digests of this kind; raises LocalFileError."""
+        folder = self.blob_path(digest).parent
+        try:
+            make_folders(folder)
+        except OSError as error:
+            raise local_error(error, folder) from error
 
     def has(self, descriptor: Descriptor) -> bool:
         """Whether the content is here and undamaged: it is read again."""
@@ -146,7 +152,7 @@ class Layout:
         """Keep a manifest or config under its digest; raises IntegrityError when that is not the content's."""
         check_content(content, digest)
         path = self.blob_path(digest)
-        path.parent.mkdir(exist_ok=True)
+        self.make_blob_folder(digest)
         _write_whole(path, content)
 
     def discard(self) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ngc_cli.errors import LocalFileError
 from ngc_cli.file_names import STATE_FOLDER
+from ngc_cli.files import make_folders
 
 HAS_DIR_FD = {os.open, os.mkdir, os.rename, os.rmdir, os.stat, os.unlink} <= os.supports_dir_fd
 """Whether this system can name files relative to an open folder."""
@@ -232,7 +233,7 @@ def open_state(
     """
     top = path.parent if path.parent.name == STATE_FOLDER else path
     if create:
-        top.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(top.parent)
     try:
         return _open_both(top, path, create)
     except NotOurs as error:

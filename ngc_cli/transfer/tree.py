@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ngc_cli.errors import LocalFileError
 from ngc_cli.file_names import name_fault
-from ngc_cli.files import sync_folder
+from ngc_cli.files import make_folders, sync_names
 from ngc_cli.transfer.private_folder import HAS_DIR_FD, NO_FOLLOW, OPEN_FOLDER, Place, PrivateFolder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -94,17 +94,11 @@ class Tree:
         self._follow_root = follow_root
         self._lock = threading.Lock()
         self._unsynced: set[tuple[str, ...]] = set()
-        self._unsynced_above: list[Path] = []
 
     def make_root(self) -> None:
         """Make the folder itself, and those above it; raises LocalFileError when it is a link that is not followed."""
         with disk_errors(self.root):
-            missing = [self.root, *self.root.parents]
-            missing = missing[
-                : next(count for count, folder in enumerate(missing) if os.path.lexists(folder))
-            ]
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._unsynced_above = [folder.parent for folder in missing]
+            make_folders(self.root)
         self.refuse_linked_root()
 
     def refuse_linked_root(self) -> None:
@@ -170,7 +164,6 @@ class Tree:
         """Put all new names on the disk, those of new folders too: a power cut cannot undo them any more."""
         with self._lock:
             changed, self._unsynced = self._unsynced, set()
-            above, self._unsynced_above = self._unsynced_above, []
         with disk_errors(self.root):
             for folders in changed:
                 with contextlib.ExitStack() as opened:
@@ -179,9 +172,7 @@ class Tree:
                     for part in folders:
                         folder = _open_below(folder, part)
                         opened.callback(os.close, folder)
-                    os.fsync(folder)
-            for path in above:
-                sync_folder(path)
+                    sync_names(folder)
 
     def _changed(self, folders: Sequence[str]) -> None:
         with self._lock:

@@ -237,7 +237,7 @@ class _Pull:
         unverified = [item for item in self.image.blobs if _sha256(item) is None and not layout.has(item)]
         files = self._files(layout, unverified)
         for item in unverified:
-            layout.blob_path(item.digest).parent.mkdir(exist_ok=True)
+            layout.make_blob_folder(item.digest)
         try:
             report = download(files, layout.root, options, self.progress, self.cancel)
         except DiskError as error:
@@ -372,8 +372,7 @@ def _keep_verified(path: Path, item: Descriptor, layout: Layout) -> None:
             raise IntegrityError(f"what the registry sent is not {item.digest}")
         target = layout.blob_path(item.digest)
         path.replace(target)
-        for folder in (target.parent, target.parent.parent):
-            sync_folder(folder)
+        sync_folder(target.parent)
     finally:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others wait in it
