@@ -133,9 +133,9 @@ class ArtifactApi:
         return artifact_version(answer.get(self._kind.version_member))
 
     def update_version(
-        self, ref: ArtifactRef, record: ArtifactVersion, *, set_latest: bool = False
+        self, ref: ArtifactRef, record: ArtifactVersion, *, set_latest: bool = False, retry: bool = True
     ) -> ArtifactVersion:
-        """Change the given members of a version."""
+        """Change the given members of a version; ``retry`` as in ``Http.send``."""
         self._client.require_key(f"update a {self._kind.noun}")
         self._client.call(
             "PATCH",
@@ -143,7 +143,7 @@ class ArtifactApi:
             params={"set-latest": "true"} if set_latest else None,
             body=encode(record, drop=("versionId",)),
             scope=scope_of(ref),
-            retry=True,
+            retry=retry,
         )
         return self.version(ref)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from ngc_cli.errors import NgcError
 
+LINK_EXPIRED_STATUS = frozenset({400, 401, 403, 410})
+"""What hosts of files answer to a link that has expired: S3 and Azure 403, Google 400, others 401 or 410."""
 COMPLETED = "Completed"
 FAILED = "Failed"
 

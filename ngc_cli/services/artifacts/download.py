@@ -5,9 +5,10 @@ Source: docs/protocol/transfers.md#download, docs/cli.md#registry-model.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,20 @@ from typing import TYPE_CHECKING
 from ngc_cli.api.artifacts import ArtifactApi
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.errors import Forbidden, IntegrityError, NgcError, NotAuthenticated, NotFound
+from ngc_cli.errors import IntegrityError, NgcError, NotFound
 from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.http.ranges import RangeBody, open_range
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import catalog as artifacts
-from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
+from ngc_cli.services.transfers import (
+    COMPLETED,
+    FAILED,
+    LINK_EXPIRED_STATUS,
+    Outcome,
+    Plan,
+    TransferLimits,
+    state_key,
+)
 from ngc_cli.transfer.download import download as fetch
 from ngc_cli.transfer.private_folder import state_base
 from ngc_cli.transfer.remote_files import DownloadOptions, DownloadReport, RemoteFile
@@ -208,17 +217,24 @@ class _Links:
         self._generation = 0
 
     def open(self, path: str, wanted: ByteRange) -> RangeBody:
-        """Open bytes of a file; a link that is refused is replaced by a fresh one, once."""
+        """Open bytes of a file; a link that is refused is replaced by a fresh one: from a new list, and if that took
+        so long that it has expired again, by one of its own."""
         url, generation = self._url(path)
-        try:
+        with self._refusals():
             return open_range(self._http, url, wanted)
-        except (Forbidden, NotAuthenticated, NotFound):
-            pass
-        except NgcError as error:
-            if error.status != 400:
-                raise
         self._forget(generation)
-        return open_range(self._http, self._url(path)[0], wanted)
+        with self._refusals():
+            return open_range(self._http, self._url(path)[0], wanted)
+        return open_range(self._http, self._found.api.file_url(self._found.ref, path), wanted)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Pass over the refusal of a link; a host that has moved a file may answer 404 to the old one."""
+        try:
+            yield
+        except NgcError as error:
+            if error.status not in LINK_EXPIRED_STATUS and not isinstance(error, NotFound):
+                raise
 
     def _url(self, path: str) -> tuple[str, int]:
         with self._lock:

@@ -16,15 +16,23 @@ from typing import TYPE_CHECKING, Any
 from ngc_cli.api.artifacts import ArtifactApi, PartUpload
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, UsageError
+from ngc_cli.errors import AlreadyExists, NgcError, UsageError
 from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
 from ngc_cli.services.artifacts.upload_state import UploadState
-from ngc_cli.services.transfers import COMPLETED, FAILED, Outcome, Plan, TransferLimits, state_key
+from ngc_cli.services.transfers import (
+    COMPLETED,
+    FAILED,
+    LINK_EXPIRED_STATUS,
+    Outcome,
+    Plan,
+    TransferLimits,
+    state_key,
+)
 from ngc_cli.transfer.hashing import hash_files
 from ngc_cli.transfer.local_files import LocalFile, collect
-from ngc_cli.transfer.manager import Cancelled
+from ngc_cli.transfer.manager import Cancelled, with_retries
 from ngc_cli.transfer.parts import part_range, part_size
 from ngc_cli.transfer.selection import Selection
 from ngc_cli.transfer.upload import OpenBody, send
@@ -151,9 +159,22 @@ class _Upload:
             return present
 
     def _complete(self) -> ArtifactVersion:
-        """Make the version visible. A time-out of this call may hide its success, so the version is read after."""
+        """Make the version visible, which happens once and is seen by everybody.
+
+        When the call fails it may have worked all the same, so the version is read before it is sent again.
+        """
         status = type(self.request.version)(version_id=self.ref.version, status=UPLOAD_COMPLETE)
-        return self.api.update_version(self.ref, status)
+        was_sent = False
+
+        def attempt() -> ArtifactVersion:
+            nonlocal was_sent
+            if was_sent and (present := self.api.version(self.ref)).status == UPLOAD_COMPLETE:
+                return present
+            was_sent = True
+            return self.api.update_version(self.ref, status, retry=False)
+
+        retries, note = self.request.limits.retries, self.progress.note
+        return with_retries(attempt, retries=retries, cancel=self.cancel, note=note)
 
     def _check_base(self, base_version: str) -> None:
         if ":" in base_version or "/" in base_version:
@@ -239,26 +260,46 @@ class _FileUpload:
         self._file = file
         self._digest = digest
         self._started = PartUpload("", 0, {}, {})
+        self._urls: dict[int, str] = {}  # of parts that are to be sent
+        self._lock = threading.Lock()
 
     def start(self) -> list[ByteRange]:
         """Start the upload, or ask for the links of the parts that an earlier run has not sent."""
         started = self._started = self._start_or_resume()
         parts = {number: self._part(number) for number in sorted(started.urls)}
-        return [part for number, part in parts.items() if started.received.get(number) != part.size_bytes]
+        missing = {n: part for n, part in parts.items() if started.received.get(n) != part.size_bytes}
+        self._urls = {number: started.urls[number] for number in missing}
+        return list(missing.values())
 
     def put(self, part: ByteRange, open_body: OpenBody) -> None:
-        """Send one part; a link that has expired is replaced once."""
+        """Send one part; a link that has expired is replaced once, with those of all parts that are still to be sent."""
         number = part.start // self._started.part_size_bytes + 1
         body: Any = partial(open_body, part) if part.size_bytes else b""
+        url = self._urls[number]
         try:
-            self._put_to(self._started.urls[number], body)
-        except Forbidden:
-            fresh = self._request(self._started.upload_id, [number], self._started.part_size_bytes)
-            if fresh.upload_id != self._started.upload_id:
+            self._put_to(url, body)
+        except NgcError as error:
+            if error.status not in LINK_EXPIRED_STATUS or not self._renew(number, url):
                 raise
-            self._put_to(fresh.urls[number], body)
+            self._put_to(self._urls[number], body)
+        with self._lock:
+            del self._urls[number]
         if self._is_large:
             self._state.add_part(self._started.upload_id, number)
+
+    def _renew(self, number: int, refused: str) -> bool:
+        """Get fresh links unless another worker has done so; False when the server has given the upload up."""
+        with self._lock:
+            if self._urls[number] != refused:
+                return True
+            started = self._started
+            fresh = self._request(started.upload_id, sorted(self._urls), started.part_size_bytes)
+            if fresh.upload_id != started.upload_id:
+                if self._is_large:
+                    return False
+                self._started = fresh  # nothing of it has been sent, so any upload will do
+            self._urls |= fresh.urls
+            return True
 
     def has_progressed(self) -> bool:
         """A part is taken whole or not at all."""
