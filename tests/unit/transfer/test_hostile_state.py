@@ -104,7 +104,7 @@ def test_when_both_are_planted_it_is_refused(state: Path, victim: Path) -> None:
     assert everything(victim) == before
 
 
-@pytest.mark.parametrize("name", ["photos", "old", "key.d", IDLE])
+@pytest.mark.parametrize("name", ["photos", "old", "key.d", IDLE, f"{IDLE}.bak"])
 def test_only_folders_of_our_own_pattern_are_taken_over_and_links_never(
     state: Path, victim: Path, name: str
 ) -> None:
@@ -243,6 +243,22 @@ def test_a_log_that_is_a_link_is_neither_read_nor_appended_to(state: Path, tmp_p
     assert (tmp_path / "log").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["mine", f"{IDLE}.bak", f"x{IDLE}", "0123456789ab-7-7.idle"])
+def test_folders_of_other_patterns_stay(state: Path, name: str) -> None:
+    (state / name).mkdir(parents=True)
+    (state / name / "log.jsonl").write_text("mine")
+    os.utime(state / name, (1, 1))
+    use(state, complete=True)
+    assert (state / name / "log.jsonl").read_text() == "mine"
+
+
+def test_a_state_folder_of_this_user_that_others_could_read_is_closed_to_them(state: Path) -> None:
+    state.mkdir(parents=True)
+    state.parent.chmod(0o755)
+    use(state, complete=False)
+    assert stat.S_IMODE(state.parent.stat().st_mode) == 0o700
+
+
 def test_new_state_folders_are_for_this_user_only(state: Path) -> None:
     old = os.umask(0)
     try:
@@ -315,8 +331,10 @@ def test_without_descriptors_of_folders_links_are_seen_as_well(
 def test_a_file_of_ours_is_opened_only_when_it_is_plain(tmp_path: Path) -> None:
     folder = PrivateFolder.open(tmp_path / "own")
     (tmp_path / "own" / "folder").mkdir()
-    with pytest.raises(NotOurs):
-        folder.open_file("folder", os.O_RDONLY)
+    os.mkfifo(tmp_path / "own" / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(NotOurs):
+            folder.open_file(name, os.O_RDONLY)
     with pytest.raises(FileNotFoundError):
         open_state(tmp_path / "none", create=False)
 

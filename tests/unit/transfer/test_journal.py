@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -124,6 +125,63 @@ def test_a_living_process_keeps_its_own(tmp_path: Path) -> None:
     started_s = time.monotonic()
     assert resumed(tmp_path) == [ByteRange(0, 10)]
     assert time.monotonic() - started_s < 0.5
+
+
+def owned_by(path: Path, pid: int, started: str) -> Path:
+    """What is left by ``leave``, under the name of an owner on this machine."""
+    folder = leave(path, [ByteRange(0, 10)])
+    return folder.rename(folder.with_name(f"{folder.name.partition('-')[0]}-{pid}-{started}-7"))
+
+
+def test_a_process_that_has_got_the_number_of_a_dead_one_is_not_the_owner(tmp_path: Path) -> None:
+    """Numbers of processes are used again; one of this process, which lives, and another start."""
+    folder = owned_by(tmp_path, os.getpid(), "1")
+    assert resumed(tmp_path) == [ByteRange(0, 10)]
+    assert not folder.exists()
+
+
+def test_what_remains_of_a_dead_process_is_not_alive(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = owners._started(child.pid)
+    assert started is not None
+    owned_by(tmp_path, child.pid, started)
+    assert resumed(tmp_path) == []
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the process table
+    assert resumed(tmp_path) == [ByteRange(0, 10)]
+    child.communicate()
+
+
+@pytest.mark.parametrize("noted", [(-5, 10), (10, 10), (20, 10), (500, 1500), (0, 2000)])
+def test_ranges_that_cannot_be_are_not_trusted(tmp_path: Path, noted: tuple[int, int]) -> None:
+    folder = leave(tmp_path, [ByteRange(0, 5)])
+    part = next(folder.glob("*.part"))
+    part.write_bytes(bytes(3000))  # longer than the file is to become
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps([part.stem, *noted]) + "\n")
+    done = resumed(tmp_path)
+    assert all(0 <= item.start < item.end <= CONTENT.size_bytes for item in done)
+    assert done in ([ByteRange(0, 5)], [])
+
+
+def test_a_part_of_which_nothing_is_noted_begins_anew(tmp_path: Path) -> None:
+    leave(tmp_path, [])
+    state = StateFolder(tmp_path)
+    state.open()
+    partial = state.partial("f", CONTENT, resume=True)
+    fd = partial.open()
+    assert os.fstat(fd).st_size == 0
+    os.close(fd)
+
+
+def test_the_space_of_parts_that_are_there_counts(tmp_path: Path) -> None:
+    folder = leave(tmp_path / "s", [ByteRange(0, 10)])
+    (tmp_path / "outside.part").write_bytes(bytes(100_000))
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps(["../../outside", 100_000, "ab" * 32]) + "\n")
+    state = StateFolder(tmp_path / "s")
+    state.open()
+    assert 0 < state.reserved_bytes() < 100_000
 
 
 def test_two_transfers_of_one_process_do_not_share(tmp_path: Path) -> None:
