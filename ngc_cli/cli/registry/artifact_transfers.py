@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ngc_cli.cli.registry.fields import VersionOptions
     from ngc_cli.services.transfers import Outcome, Plan
 
+ExcludeOpt = Annotated[
+    list[str] | None, typer.Option("--exclude", help="No files that match; may be repeated.")
+]
+"""Option of both directions."""
 _FAILED_SHOWN = 20  # about a screenful; json has them all
 
 
@@ -45,9 +49,7 @@ class UploadOptions(LimitOptions):
             "--include", help="Only files that match, also those left out otherwise; may be repeated."
         ),
     ] = None
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="No files that match; may be repeated.")
-    ] = None
+    exclude: ExcludeOpt = None
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Send files outside of the folder that links point to.")
     ] = False
@@ -66,9 +68,7 @@ class DownloadOptions(LimitOptions):
         list[str] | None,
         typer.Option("--file", "--include", help="Only files that match; may be repeated."),
     ] = None
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="No files that match; may be repeated.")
-    ] = None
+    exclude: ExcludeOpt = None
     dest_exact: Annotated[bool, typer.Option("--dest-exact", help="No folder of its own below --dest.")] = (
         False
     )
