@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from ngc_cli.errors import UsageError
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)i?B?(?:/s)?", re.IGNORECASE)
+# 15 digits hold every size of a file and never overflow a float.
+_SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?P<unit>[KMGT]?)i?B?(?:/s)?", re.IGNORECASE)
 
 
 def format_size(size_bytes: float) -> str:

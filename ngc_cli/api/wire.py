@@ -68,14 +68,17 @@ def artifact_version(value: Any) -> ArtifactVersion:
 
 def search_hits(answer: Mapping[str, Any], search_type: str) -> list[dict[str, Any]]:
     """The resource objects of a search answer that are of this type."""
-    groups = answer.get("results")
     return [
         item
-        for group in (groups if isinstance(groups, list) else [])
+        for group in _list(answer.get("results"))
         if isinstance(group, dict) and group.get("groupValue") == search_type
-        for item in group.get("resources") or []
+        for item in _list(group.get("resources"))
         if isinstance(item, dict)
     ]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def hit_path(hit: Mapping[str, Any]) -> str:
@@ -115,10 +118,9 @@ def found_image(hit: Mapping[str, Any]) -> ImageRepository:
 
 
 def _attributes(hit: Mapping[str, Any]) -> dict[str, Any]:
-    pairs = hit.get("attributes")
     return {
         item["key"]: item.get("value")
-        for item in (pairs if isinstance(pairs, list) else [])
+        for item in _list(hit.get("attributes"))
         if isinstance(item, dict) and isinstance(item.get("key"), str)
     }
 
@@ -127,7 +129,7 @@ def _common(hit: Mapping[str, Any]) -> dict[str, Any]:
     """Members of a hit that every kind has, under the names of the records."""
     groups = hit.get("labels")
     labels = [
-        label for group in groups or [] if isinstance(group, dict) for label in group.get("values") or []
+        label for group in _list(groups) if isinstance(group, dict) for label in _list(group.get("values"))
     ]
     return {
         "name": hit.get("name"),

@@ -19,6 +19,7 @@ from ngc_cli.diagnostics.probe import Prober
 from ngc_cli.diagnostics.trace import CLOCK_NEXT_STEP, CLOCK_TOLERANCE_S, Fault, Trace, clock_text
 from ngc_cli.errors import NetworkError, NgcError, NotFound
 from ngc_cli.http.auth import Scope
+from ngc_cli.json_text import parse_json
 from ngc_cli.units import format_size
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def _address(trace: Trace) -> str | None:
     text = trace.body.decode("ascii", "replace").strip()
     try:
         if text.startswith("{"):
-            text = str(json.loads(text).get("address", ""))
+            text = str(parse_json(text).get("address", ""))
         return str(ipaddress.ip_address(text))
     except ValueError:
         return None

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ngc_cli.errors import LocalFileError, NgcError, NotFound
 from ngc_cli.http.redact import redact_text
+from ngc_cli.json_text import parse_json
 from ngc_cli.urls import is_loopback
 
 # The daemon is on this machine: it answers at once or not at all.
@@ -181,8 +182,8 @@ class Daemon:
 
     def _object(self, answer: http.client.HTTPResponse) -> dict[str, Any]:
         try:
-            value = json.loads(answer.read(_LINE_MAX_BYTES * 16))
-        except (ValueError, RecursionError) as error:
+            value = parse_json(answer.read(_LINE_MAX_BYTES * 16))
+        except ValueError as error:
             raise DaemonError(f"the daemon at {self.address} does not speak Docker's language") from error
         return value if isinstance(value, dict) else {}
 
@@ -207,8 +208,8 @@ class Daemon:
             return answer
         text = answer.read(_LINE_MAX_BYTES)
         try:
-            message = str(json.loads(text)["message"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            message = str(parse_json(text)["message"])
+        except (ValueError, KeyError, TypeError):
             message = text.decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
         kind = NotFound if answer.status == 404 else DaemonError
         raise kind(f"the daemon says: {redact_text(message)}")
@@ -354,8 +355,8 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     """The JSON objects of a stream, one a line; anything else in it is passed over."""
     while line := answer.readline(_LINE_MAX_BYTES):
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
+            event = parse_json(line)
+        except ValueError:
             continue
         if isinstance(event, dict):
             yield event

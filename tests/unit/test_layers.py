@@ -21,6 +21,7 @@ LEAVES = frozenset(
         "events",
         "file_names",
         "files",
+        "json_text",
         "records",
         "refs",
         "roles",

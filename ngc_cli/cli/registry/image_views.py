@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ngc_cli.cli.formats import Block, Blocks, Column, Field, Summary, Table, table
+from ngc_cli.json_text import parse_json
 from ngc_cli.records import ArchitectureVariant, ImageManifest, ImageRepository, ImageTag, as_json
 from ngc_cli.services.images.catalog import repository_path
 from ngc_cli.services.images.connection import ImageOutcome
@@ -147,7 +147,7 @@ def _history(manifest: ImageManifest) -> Table:
 
 def _step(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

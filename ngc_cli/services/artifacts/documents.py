@@ -5,12 +5,12 @@ All of them are read and checked before the first request. Source: docs/protocol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ngc_cli.errors import LocalFileError, UsageError
+from ngc_cli.json_text import parse_json
 from ngc_cli.records import KeyValue, MetricsTable
 from ngc_cli.similar import did_you_mean
 
@@ -64,8 +64,8 @@ def read_metrics(paths: Sequence[Path]) -> tuple[MetricsTable, ...]:
 
 def _table(path: Path) -> MetricsTable:
     try:
-        value = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_text(path))
+    except ValueError as error:
         raise UsageError(f"'{path}' is not JSON: {error}") from error
     if not isinstance(value, dict) or set(value) != {"name", "attributes"}:
         raise UsageError(

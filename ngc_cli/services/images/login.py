@@ -20,6 +20,7 @@ from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import LocalFileError, NgcError, UsageError
 from ngc_cli.files import write_atomically
 from ngc_cli.http.redact import redact_text
+from ngc_cli.json_text import parse_json
 
 HELPER: Final = "ngc"
 HELPER_PROGRAM: Final = f"docker-credential-{HELPER}"
@@ -136,8 +137,8 @@ def _load(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise LocalFileError(f"'{path}' cannot be read: {error}") from error
     try:
-        value = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        value = parse_json(text or "{}")
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise LocalFileError(f"'{path}' is not a configuration of Docker", hint="Mend it or move it away.")
