@@ -205,7 +205,7 @@ class Http:
                 f"the server asks to wait {asked:.0f} s before the next try",
                 hint="Try again after that time.",
             )
-        return max(asked, random.uniform(ceiling / 2, ceiling))
+        return max(asked, random.uniform(ceiling / 2, ceiling))  # noqa: S311 - spreads retries, guards nothing
 
     def _follow(
         self,

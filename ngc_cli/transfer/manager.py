@@ -177,5 +177,5 @@ def with_retries(
             if failures > retries or error.retry_after_s > _LONGEST_ASKED_S:
                 raise
             note(f"Trying again: {error.message}")
-            backoff_s = random.uniform(0.5, 1.0) * min(0.25 * 2**failures, _LONGEST_WAIT_S)
+            backoff_s = random.uniform(0.5, 1.0) * min(0.25 * 2**failures, _LONGEST_WAIT_S)  # noqa: S311 - spreads retries, guards nothing
             cancel.wait(max(backoff_s, error.retry_after_s))
