@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ngc_cli import __version__
 from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import ConfigError, NgcError
+from ngc_cli.json_text import parse_json
 
 if TYPE_CHECKING:
     from ngc_cli.config.profiles import Settings
@@ -69,9 +70,9 @@ def _store() -> None:
     from ngc_cli.services.configuration import change_profile
 
     try:
-        given = json.loads(_input())
+        given = parse_json(_input())
         server, user, key = (str(given.get(name) or "") for name in ("ServerURL", "Username", "Secret"))
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError) as error:
         raise ConfigError("the credentials to store are not a JSON object") from error
     host = _host(server)
     if not user:

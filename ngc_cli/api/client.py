@@ -13,9 +13,9 @@ import requests
 
 from ngc_cli.errors import NotAuthenticated, ServerError
 from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
-from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.session import Http
+from ngc_cli.json_text import parse_json
 
 ANSWER_MAX_BYTES = 8 * 1024 * 1024
 """Most of a single answer, decoded: a hundred times the longest record, whose texts the service limits to kilobytes."""
@@ -164,7 +164,7 @@ def _json_object(response: requests.Response, method: str, path: str, limit_byte
     if not text:
         return {}
     try:
-        answer = json_value(text)
+        answer = parse_json(text)
     except ValueError as error:
         raise ServerError(
             f"the answer to {method} {path} is not JSON",

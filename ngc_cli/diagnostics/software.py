@@ -5,7 +5,6 @@ Source of the GPU methods: chapter 6 of the container user guide, docs/protocol/
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shutil
@@ -15,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ngc_cli.json_text import parse_json
 
 _PACKAGES = (
     "typer",
@@ -244,7 +245,7 @@ def gpu_methods(
     """Every usable method: native needs Docker 19.03 and the toolkit, the others what their package brings."""
     lines = docker_info.splitlines()
     try:
-        server, runtimes = (json.loads(line) for line in lines[:2])
+        server, runtimes = (parse_json(line) for line in lines[:2])
     except ValueError:
         server, runtimes = "", {}
     methods = []

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from ngc_cli import basic_auth
 from ngc_cli.errors import ConfigError, NotAuthenticated, ServerError
-from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
+from ngc_cli.json_text import parse_json
 from ngc_cli.urls import may_carry_secret, origin
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class NgcCredentials:
         headers = {"Authorization": basic_auth.authorization(self.key)}
         with self._http.send("GET", url, headers=headers, follow=False) as response:
             try:
-                answer = json_value(read_body(response, _ANSWER_MAX_BYTES))
+                answer = parse_json(read_body(response, _ANSWER_MAX_BYTES))
                 value, lifetime_s = str(answer["token"]), float(answer.get("expires_in", 0))
             except (ValueError, KeyError, TypeError) as error:
                 raise ServerError(
@@ -168,7 +168,7 @@ def _jwt_claims(key: str) -> dict[str, Any] | None:
         return None
     try:
         header, claims = (
-            json_value(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+            parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
         )
     except (ValueError, binascii.Error):
         return None

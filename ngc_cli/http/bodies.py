@@ -1,16 +1,14 @@
-"""Bodies that are read into memory: with a limit on their size as decoded, on their time, and on what JSON may be.
+"""Bodies that are read into memory: with a limit on their size as decoded and on their time.
 
-A server may send a gzip of zeros, a byte a second, or brackets without end. Bodies are decoded here, block by block, so
+A server may send a gzip of zeros, or a byte a second. Bodies are decoded here, block by block, so
 that no more than the limit is ever held, whichever version of urllib3 is below.
 Source: RFC 9110 section 8.4, RFC 1952.
 """
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
-from typing import Any
 
 import urllib3
 
@@ -52,11 +50,3 @@ def read_limited(
         if time.monotonic() > ends_at_s:
             raise UnusableBody(f"has not sent the whole of its answer in {limit_s:.0f} s")
     return bytes(content[:limit_bytes])
-
-
-def json_value(text: bytes | str) -> Any:
-    """The value of a JSON text; raises ValueError also for one that is nested too deep to be read."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("the JSON is nested too deep") from error

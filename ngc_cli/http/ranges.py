@@ -16,7 +16,10 @@ from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Authenticator, Http
 from ngc_cli.http.status import error_from_transport
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# RFC 9110 section 14.4; 18 digits hold every size of a file.
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class RangeBody:
@@ -68,7 +71,7 @@ def open_range(http: Http, url: str, wanted: ByteRange, *, auth: Authenticator |
         raw = http.send("GET", url, headers=headers, auth=auth, retry=False).raw
     if raw.status != 206:
         length = raw.headers.get("Content-Length", "")
-        return RangeBody(raw, url, 0, int(length) if length.isdigit() else None)
+        return RangeBody(raw, url, 0, int(length) if _LENGTH.fullmatch(length) else None)
     match = _CONTENT_RANGE.fullmatch(raw.headers.get("Content-Range", "").strip())
     if match is None or int(match[1]) != wanted.start or int(match[2]) >= wanted.end:
         raw.close()

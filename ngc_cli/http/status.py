@@ -25,8 +25,9 @@ from ngc_cli.errors import (
     NotFound,
     ServerError,
 )
-from ngc_cli.http.bodies import UnusableBody, json_value, read_limited
+from ngc_cli.http.bodies import UnusableBody, read_limited
 from ngc_cli.http.redact import redact_text, redact_url
+from ngc_cli.json_text import parse_json
 
 # An explanation is a few hundred bytes; the rest of an error body is not read.
 _BODY_LIMIT = 64 * 1024
@@ -146,7 +147,7 @@ def _explanation(response: requests.Response) -> tuple[str, str]:
         response.close()
     text = body.decode("utf-8", "replace").strip()
     try:
-        answer = json_value(text)
+        answer = parse_json(text)
     except ValueError:
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
         plain = unescape(title[2]) if title else re.sub(r"<[^>]*>", " ", text)

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import LocalFileError, NotFound, UsageError
+from ngc_cli.json_text import parse_json
 from ngc_cli.oci import layout as layouts
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import (
@@ -144,7 +145,7 @@ class DockerImage:
 def docker_images(archive: Archive) -> list[DockerImage]:
     """What ``manifest.json`` lists; raises InvalidContent when it is not what Docker writes."""
     try:
-        entries = json.loads(archive.small(_DOCKER_FILE))
+        entries = parse_json(archive.small(_DOCKER_FILE))
         if not isinstance(entries, list):
             raise TypeError("not a list")
         return [
@@ -155,7 +156,7 @@ def docker_images(archive: Archive) -> list[DockerImage]:
             )
             for entry in entries
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidContent(f"'{archive.path}' has no readable {_DOCKER_FILE}") from error
 
 

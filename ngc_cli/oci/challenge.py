@@ -18,10 +18,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ngc_cli import basic_auth
 from ngc_cli.errors import Forbidden, NgcError, NotAuthenticated, ServerError
-from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.redact import redact_url, register_secret
 from ngc_cli.http.session import Http
+from ngc_cli.json_text import parse_json
 from ngc_cli.units import parse_time
 from ngc_cli.urls import may_carry_secret, origin
 
@@ -179,7 +179,7 @@ class RegistryLogin:
             headers["Authorization"] = basic_auth.authorization(key)
         url = token_url(challenge, scopes, basic_auth.USERNAME if key else "")
         try:
-            answer = json_value(self._ask(url, headers))
+            answer = parse_json(self._ask(url, headers))
         except ValueError as error:
             raise ServerError(f"the token answer of {redact_url(url)} is not JSON") from error
         except (NotAuthenticated, Forbidden) as error:

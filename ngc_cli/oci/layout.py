@@ -8,7 +8,6 @@ Source: image-spec v1.1.1 image-layout.md, docs/protocol/storage.md#formats-on-d
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import BinaryIO, Protocol
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, LocalFileError, NotFound, UsageError
 from ngc_cli.files import make_folders, write_atomically
+from ngc_cli.json_text import parse_json
 from ngc_cli.oci import manifest
 from ngc_cli.oci.descriptor import OCI_INDEX, Descriptor, InvalidContent, check_content, new_hash
 from ngc_cli.oci.manifest import MANIFEST_MAX_BYTES, Index
@@ -258,8 +258,8 @@ def parse_index(content: bytes, where: str) -> Index:
 def check_layout_version(content: bytes, where: str) -> None:
     """Raise InvalidContent unless this is the content of an ``oci-layout`` file of version 1."""
     try:
-        version = json.loads(content)["imageLayoutVersion"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        version = parse_json(content)["imageLayoutVersion"]
+    except (ValueError, KeyError, TypeError) as error:
         raise InvalidContent(f"'{where}' has no readable '{LAYOUT_FILE}' file") from error
     if not str(version).startswith("1."):
         raise InvalidContent(f"'{where}' is an image layout of the unknown version {str(version)[:20]}")

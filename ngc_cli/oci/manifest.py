@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ngc_cli.errors import NotFound
+from ngc_cli.json_text import parse_json
 from ngc_cli.oci.descriptor import (
     DOCKER_SCHEMA1,
     INDEX_TYPES,
@@ -218,8 +219,8 @@ def _object(content: bytes, what: str, limit_bytes: int) -> dict[str, Any]:
     if len(content) > limit_bytes:
         raise InvalidContent(f"{what} has {len(content)} bytes; at most {limit_bytes} make sense")
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(content)
+    except ValueError as error:
         raise InvalidContent(f"{what} is not JSON") from error
     if not isinstance(value, dict):
         raise InvalidContent(f"{what} is not a JSON object")

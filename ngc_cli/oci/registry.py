@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ngc_cli.byte_range import ByteRange
 from ngc_cli.errors import IntegrityError, NotAuthenticated, NotFound, ServerError
-from ngc_cli.http.bodies import json_value
 from ngc_cli.http.ranges import RangeBody, open_range, read_body
 from ngc_cli.http.redact import redact_url
 from ngc_cli.http.session import Http
+from ngc_cli.json_text import parse_json
 from ngc_cli.oci import manifest
 from ngc_cli.oci.challenge import RegistryAuth, RegistryLogin
 from ngc_cli.oci.descriptor import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 # What the larger registries grant at most; a smaller answer is followed by its Link header.
 _TAGS_PER_PAGE = 1000
@@ -288,7 +288,7 @@ def _received(response: requests.Response) -> int:
 
 def _json(response: requests.Response) -> dict[str, Any]:
     try:
-        value = json_value(read_body(response, _PAGE_MAX_BYTES))
+        value = parse_json(read_body(response, _PAGE_MAX_BYTES))
     except ValueError as error:
         raise ServerError("the registry's list is not JSON") from error
     if not isinstance(value, dict):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ngc_cli.files import exclusively, write_atomically
+from ngc_cli.json_text import parse_json
 
 if TYPE_CHECKING:
     import psutil
@@ -33,7 +34,7 @@ _ANSWER_TIMEOUT_S = 3.0
 _MAX_BYTES = 64 * 1024
 # Others do no more under the lock than write one file.
 _LOCK_TIMEOUT_S = 15.0
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Instance:
     def noted_in(cls, data_dir: Path) -> Instance | None:
         """The process that ``server.json`` of a data directory names, if it lives; a stale or foreign file is none."""
         try:
-            facts = json.loads(_read_own(_state_file(data_dir)))
+            facts = parse_json(_read_own(_state_file(data_dir)))
             noted = cls(
                 str(facts["url"]),
                 int(facts["pid"]),
@@ -68,7 +69,7 @@ class Instance:
                 str(facts["nonce"]),
                 str(facts.get("ca_bundle", "")),
             )
-        except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
             return None
         return noted if noted.process() is not None else None
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ngc_cli.errors import NgcError
+from ngc_cli.json_text import parse_json
 from ngc_cli.transfer.private_folder import PrivateFolder
 
 # Entries and bytes that a kill may lose: those files are only hashed again.
@@ -122,8 +123,8 @@ class FinishedFiles:
 def _records(lines: Iterable[str]) -> Iterator[tuple[str, Finished]]:
     """What can be read of a memory; lines that a kill has torn are left out."""
     for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(line)
+        with contextlib.suppress(ValueError):
+            value = parse_json(line)
             if isinstance(value, list) and list(map(type, value)) == [str, int, int, str]:
                 yield value[0], Finished(*value[1:])
 

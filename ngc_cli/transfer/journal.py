@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ngc_cli.byte_range import ByteRange
+from ngc_cli.json_text import parse_json
 from ngc_cli.transfer import owners
 from ngc_cli.transfer.parts import merged
 from ngc_cli.transfer.private_folder import NotOurs, Place, PrivateFolder, open_state
@@ -241,8 +242,8 @@ class _Owned:
         self._fd = -1
         starts: dict[str, dict[int, int]] = {}  # by key and end; adjoining ranges become one
         for line in self.folder.read_lines(_LOG):
-            with contextlib.suppress(TypeError, ValueError, KeyError, RecursionError):
-                self._replay(json.loads(line), starts)
+            with contextlib.suppress(TypeError, ValueError, KeyError):
+                self._replay(parse_json(line), starts)
         for key, ends in starts.items():
             self._keep_usable(key, [ByteRange(start, end) for end, start in ends.items()], usual_mode)
 

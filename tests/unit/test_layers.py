@@ -181,3 +181,10 @@ def _block(lines: list[str], number: int) -> list[str]:
     """The line of a statement, and what stands above it without a blank line between."""
     above = list(itertools.takewhile(str.strip, reversed(lines[: number - 1])))
     return [lines[number - 1], *above]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_json_from_outside_has_one_reader(path: Path) -> None:
+    """``json.loads`` raises RecursionError for deep nesting, which callers forget; the registry has limits of its own."""
+    if path.relative_to(ROOT) not in (Path("json_text.py"), Path("server/bodies.py")):
+        assert "json.load" not in path.read_text(encoding="utf-8")

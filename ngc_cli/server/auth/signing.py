@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from ngc_cli.json_text import parse_json
+
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
@@ -72,7 +74,7 @@ def _encode(value: Mapping[str, Any]) -> str:
 
 def _decode(part: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        value = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, binascii.Error):
         return None
     return value if isinstance(value, dict) else None

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +21,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ngc_cli.errors import UsageError
+from ngc_cli.json_text import parse_json
 from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 from ngc_cli.server import admin
 from ngc_cli.server.artifacts.schema import text
@@ -381,11 +381,11 @@ def _email_asked_for(call: Call) -> str | None:
     if given is None:
         return None
     try:
-        filters = json.loads(given)["filters"]
+        filters = parse_json(given)["filters"]
         values = [item["value"] for item in filters if item["field"] == "email"]
         if len(values) != len(filters):
             raise unprocessable("'q' can filter by 'email' only")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise unprocessable("'q' is not a filter") from error
     return str(values[0]).strip().lower() if values else None
 

@@ -5,13 +5,13 @@ What is found, sorted and cut is for the database to say (``server.search``). So
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 
+from ngc_cli.json_text import parse_json
 from ngc_cli.server.auth.roles import Action, Decision, Principal, decide
 from ngc_cli.server.clock import iso
 from ngc_cli.server.endpoint import Call, route
@@ -81,8 +81,8 @@ class Query:
     def read(cls, text: str) -> Query:
         """Read ``q``; absent, it asks for everything. Raises a 422 Problem."""
         try:
-            params = json.loads(text or "{}")
-        except (ValueError, RecursionError) as error:
+            params = parse_json(text or "{}")
+        except ValueError as error:
             raise unprocessable("'q' is not JSON") from error
         if not isinstance(params, dict):
             raise unprocessable("'q' is not a JSON object")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ngc_cli.json_text import parse_json
 from ngc_cli.transfer.local_files import LocalFile
 
 
@@ -35,8 +36,8 @@ class UploadState:
         if self._path is None or not self._path.exists():
             return
         for text in self._path.read_text(errors="replace").splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                yield json.loads(text)
+            with contextlib.suppress(ValueError):
+                yield parse_json(text)
 
     def _replay(self, line: Any) -> None:
         if "mtime_ns" in line:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, NotFound
 from ngc_cli.files import write_atomically
+from ngc_cli.json_text import parse_json
 from ngc_cli.oci import archive as archives
 from ngc_cli.oci import daemon as daemons
 from ngc_cli.oci import layout as layouts
@@ -328,8 +329,8 @@ class _UploadLocations:
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}
         if self._path is not None and self._path.is_file():
-            with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
-                value = json.loads(self._path.read_bytes())
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                value = parse_json(self._path.read_bytes())
                 self._known = {str(digest): str(location) for digest, location in value.items()}
 
     def of(self, item: Descriptor) -> str:
