@@ -135,7 +135,14 @@ def serve(
         str, typer.Option("--files-url", help="Origin of signed links; default: that of the request.")
     ] = "",
     token_ttl: Annotated[int, typer.Option("--token-ttl", metavar="SECONDS")] = TOKEN_TTL_S,
-    link_ttl: Annotated[int, typer.Option("--link-ttl", metavar="SECONDS")] = LINK_TTL_S,
+    link_ttl: Annotated[
+        int,
+        typer.Option(
+            "--link-ttl",
+            metavar="SECONDS",
+            help="Life of signed links; 900 where every client renews them, as ngc does.",
+        ),
+    ] = LINK_TTL_S,
     max_connections: Annotated[
         int, typer.Option("--max-connections", min=1, metavar="N", help="Connections in all at a time.")
     ] = MAX_CONNECTIONS,

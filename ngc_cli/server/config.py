@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOKEN_TTL_S = 3600  # clients renew at the end; a longer life gains nothing, since the key is looked up anyway
-# A file is asked for with one link, however slow the line: 6 hours carry 20 GB at 1 MB/s.
+# The official client asks for all links first, never for a new one, and keeps zeros where a link has ended
+# (tests/interop/test_sdk_links.py): 6 hours carry 20 GB at 1 MB/s. What allowed a link ends it sooner (auth/links.py).
 LINK_TTL_S = 6 * 3600
 # JSON and manifests, which have up to 4 MiB.
 BODY_LIMIT_BYTES = 8 * 1024 * 1024

@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ngc_cli.server.auth.keys import key_of_bearer, principal_of
+from ngc_cli.server.auth.links import LinkGrant
 from ngc_cli.server.auth.roles import (
     ANY_TEAM,
     GUEST,
@@ -71,11 +72,6 @@ class Registry:
     contents: ContentStore
     signer: Signer
     bodies: BodiesUnderWay = field(default_factory=BodiesUnderWay)
-
-    def link(self, request: Request, method: str, path: str) -> str:
-        """A signed link to a path of this registry, on the files origin when one is set."""
-        base = self.config.files_url or f"{request.url.scheme}://{request.url.netloc}"
-        return base.rstrip("/") + self.signer.sign_link(method, path, self.config.link_ttl_s)
 
 
 class Authenticator:
@@ -183,6 +179,24 @@ class BaseCall:
             )
         raise self.refusal()
 
+    def link(self, method: str, path: str) -> str:
+        """A signed link to a path of this registry, for as long as the caller may do what the request asks for.
+
+        On the files origin when one is set.
+        """
+        registry, url = self.registry, self.request.url
+        grant = LinkGrant(
+            self.principal.key_id or 0,
+            self.the_org.id,
+            self.team.id if self.team else 0,
+            self.action,
+            self.decision,
+        )
+        base = registry.config.files_url or f"{url.scheme}://{url.netloc}"
+        return base.rstrip("/") + registry.signer.sign_link(
+            method, path, str(grant), registry.config.link_ttl_s
+        )
+
     def may(self, action: Action, team_id: int | None) -> bool:
         """Whether the principal may do another action, in the org of the request or in a team of it."""
         return decide(self.principal, action, self.the_org.id, team_id) is Decision.YES
@@ -272,11 +286,9 @@ class ActionRoute(Route):
         request_id = uuid.uuid4().hex
         error_format = self.authenticator.error_format
         try:
-            if "\0" in request.url.path or b"%00" in request.scope["query_string"]:
+            if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
                 raise unprocessable("the address holds a NUL character")
             registry: Registry = request.app.state.registry
-            if self.action is Action.LINK:
-                _require_valid_link(registry, request)
             call = StreamCall(registry, request, self, request_id)
             if inspect.iscoroutinefunction(self._run):
                 response = await self._run_stream(call)
@@ -328,8 +340,7 @@ class ActionRoute(Route):
         return JSONResponse({"requestStatus": request_status(None, request_id), **result})
 
     async def _run_stream(self, call: StreamCall) -> Response:
-        if self.action is not Action.LINK:
-            await call.look_up(lambda db: _authorize(call, db))
+        await call.look_up(lambda db: _authorize(call, db))
         with call.registry.bodies.one(call.caller) if has_body(call.request) else nullcontext():
             response = await cast(StreamEndpoint, self._run)(call)
         self._require_authorized(call)
@@ -361,18 +372,30 @@ def route(
     )
 
 
-def _require_valid_link(registry: Registry, request: Request) -> None:
-    """Check a signed link, which takes no other credentials, as in the object stores of the cloud."""
+def _follow_link(call: BaseCall, db: Session) -> Principal:
+    """Whoever made the signed link of a request, which takes no other credentials, as in the object stores of the cloud.
+
+    Only the path that was routed counts: a request's URL is made from its Host header as well.
+    """
+    request = call.request
     if "authorization" in request.headers:
         raise Problem(400, "a signed link takes no Authorization header")
     method = "GET" if request.method == "HEAD" else request.method
-    if not registry.signer.link_is_good(method, request.url.path, request.query_params):
+    grant = call.registry.signer.link_grant(method, request.scope["path"], request.query_params)
+    if grant is None:
         raise Problem(403, "the link is not valid or has expired")
+    principal = LinkGrant.parse(grant).principal(db)
+    if principal is None:
+        raise Problem(403, "the link has ended with the key or the role that it was made for")
+    return principal
 
 
 def _authorize(call: BaseCall, db: Session) -> None:
     """Authenticate and decide; raises a Problem when the decision is no whatever the resource."""
-    if call.action in (Action.ANYONE, Action.LINK):
+    if call.action is Action.ANYONE:
+        return
+    if call.action is Action.LINK:
+        call.principal = _follow_link(call, db)
         return
     authenticator = call.route.authenticator
     call.principal = authenticator.authenticate(call.registry, db, call.request)

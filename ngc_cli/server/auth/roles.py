@@ -183,6 +183,11 @@ def decide(principal: Principal, action: Action, org_id: int, team_id: int | Non
     return max((row[relation] for relation in relations(principal, org_id, team_id)), key=_STRENGTH.index)
 
 
+def reaches(decision: Decision, other: Decision) -> bool:
+    """Whether a decision allows all that another one does."""
+    return _STRENGTH.index(decision) >= _STRENGTH.index(other)
+
+
 def may_give(principal: Principal, role: str, org_id: int, team_id: int | None) -> bool:
     """Whether a principal may give somebody this role in an org, or in a team of it, and take it away.
 
@@ -191,8 +196,7 @@ def may_give(principal: Principal, role: str, org_id: int, team_id: int | None) 
     """
     holder = Principal(key_id=0, grants=(Grant(org_id, team_id, role),))
     return all(
-        _STRENGTH.index(decide(holder, action, org_id, place))
-        <= _STRENGTH.index(decide(principal, action, org_id, place))
+        reaches(decide(principal, action, org_id, place), decide(holder, action, org_id, place))
         for action in TABLE
         for place in (None, team_id, ANY_TEAM)
     )

@@ -44,21 +44,22 @@ class Signer:
         claims = _decode(body.partition(".")[2])
         return claims if claims is not None and time.time() < claims["exp"] else None
 
-    def sign_link(self, method: str, path: str, ttl_s: int) -> str:
-        """The path with a query that permits this method on it for ``ttl_s`` seconds.
+    def sign_link(self, method: str, path: str, grant: str, ttl_s: int) -> str:
+        """The path with a query that permits this method on it for ``ttl_s`` seconds, and says who may follow it.
 
         Nothing in the query needs quoting: the official client refuses ``%25``
         (docs/protocol/conventions.md#requests).
         """
         expires = int(time.time()) + ttl_s
-        signature = self._mac("link", f"{method}\n{path}\n{expires}").hex()
-        return f"{path}?{urlencode({'expires': expires, 'signature': signature})}"
+        signature = self._mac("link", f"{method}\n{path}\n{grant}\n{expires}").hex()
+        return f"{path}?{urlencode({'expires': expires, 'grant': grant, 'signature': signature})}"
 
-    def link_is_good(self, method: str, path: str, query: Mapping[str, str]) -> bool:
-        """Whether this query permits the method on the path now."""
-        expires, given = query.get("expires", ""), query.get("signature", "")
-        wanted = self._mac("link", f"{method}\n{path}\n{expires}").hex()
-        return hmac.compare_digest(wanted.encode(), given.encode()) and time.time() < int(expires)
+    def link_grant(self, method: str, path: str, query: Mapping[str, str]) -> str | None:
+        """The grant in this query, if it permits the method on the path now; else None."""
+        expires, grant, given = (query.get(name, "") for name in ("expires", "grant", "signature"))
+        wanted = self._mac("link", f"{method}\n{path}\n{grant}\n{expires}").hex()
+        is_good = hmac.compare_digest(wanted.encode(), given.encode()) and time.time() < int(expires)
+        return grant if is_good else None
 
     def _mac(self, purpose: str, text: str) -> bytes:
         return hmac.new(self._secret, f"{purpose}\n{text}".encode(), hashlib.sha256).digest()

@@ -62,7 +62,7 @@ def file_links(kind: Kind, call: Call) -> dict[str, Any] | Response:
         window, files, total = Window(0, PAGE_SIZE_MAX), [_file(call.db, version, wanted)], 1
         if call.query.get("redirect", "").lower() == "true":
             return _file_itself(call, files[0])
-    urls = [call.registry.link(call.request, "GET", f"/links/content/{file.sha256}") for file in files]
+    urls = [call.link("GET", f"/links/content/{file.sha256}") for file in files]
     return {
         "urls": urls,
         "filepath": [file.path for file in files],
@@ -79,7 +79,7 @@ def one_file(kind: Kind, call: Call) -> Response:
 def _file_itself(call: Call, file: File) -> Response:
     path = f"/links/content/{file.sha256}"
     if call.registry.config.files_url:
-        return RedirectResponse(call.registry.link(call.request, "GET", path), status_code=302)
+        return RedirectResponse(call.link("GET", path), status_code=302)
     return serve_content(
         call.registry.contents, call.request, file.sha256, more_headers=attachment(file.path)
     )

@@ -116,7 +116,7 @@ def start(call: Call) -> dict[str, Any]:
     return {
         "uploadID": upload.id,
         "partSize": upload.part_size_bytes,
-        "urls": [call.registry.link(call.request, "PUT", f"{path}/{number}") for number in numbers],
+        "urls": [call.link("PUT", f"{path}/{number}") for number in numbers],
         "receivedParts": _received(call.db, upload, count) if resumed else [],
     }
 

@@ -28,7 +28,7 @@ def get_blob(call: Call) -> Response:
     if call.request.method == "HEAD":
         _hold_for_push(call, repository)
     elif call.registry.config.files_url:
-        link = call.registry.link(call.request, "GET", f"/links/content/{blob.sha256}")
+        link = call.link("GET", f"/links/content/{blob.sha256}")
         return RedirectResponse(link, headers={"Docker-Content-Digest": blob.digest})  # 307
     return serve_content(
         call.registry.contents,

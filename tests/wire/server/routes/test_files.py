@@ -206,7 +206,7 @@ def test_a_link_is_good_for_its_path_method_and_time_only(registry: RunningRegis
     assert requests.get(url.replace(str(expires), "x"), timeout=60).status_code == 403
     assert requests.get(url[:-1] + ("0" if url[-1] != "0" else "1"), timeout=60).status_code == 403
     assert requests.put(url, data=b"x", timeout=60).status_code == 405
-    late = registry.data.signer.sign_link("GET", "/links/content/" + other, -1)
+    late = registry.data.signer.sign_link("GET", "/links/content/" + other, "0.1.0.VIEW.NO", -1)
     assert "expired" in problem(requests.get(registry.url + late, timeout=60), 403)
 
 
