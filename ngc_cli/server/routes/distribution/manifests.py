@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,8 @@ from ngc_cli.server.routes.distribution.repository import (
 )
 from ngc_cli.server.search.terms import index_repository
 
+# What our own links say: an id as the database holds it, never one too large for it.
+_AFTER = re.compile(r"[0-9]{1,18}")
 # Clients read an index of at most that size; 1 KiB frames it.
 _REFERRERS_MAX_BYTES = oci.MANIFEST_MAX_BYTES - 1024
 
@@ -90,13 +93,13 @@ def list_referrers(call: Call) -> Response:
     """
     subject = require_digest(call.path["digest"])
     wanted = call.query.get("artifactType", "")
-    after = call.query.get("after", "")
+    after = _AFTER.fullmatch(call.query.get("after", ""))
     repository = repositories.find_repository(call.db, call.path["repository"])
     if repository is not None or not call.is_authorized:
         find_repository(call, call.db)
     entries: list[dict[str, Any]] = []
     headers = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
-    size_bytes, last_id = 0, int(after) if after.isascii() and after.isdigit() else 0
+    size_bytes, last_id = 0, int(after[0]) if after else 0
     found = (
         manifests.referrers(call.db, repository, subject, wanted, last_id) if repository is not None else ()
     )

@@ -289,6 +289,20 @@ def test_the_latest_version_is_the_last_completed_or_the_one_chosen(models: Wire
     assert latest() == (None, None)
 
 
+def test_a_version_without_files_may_be_completed(models: Wire) -> None:
+    """See docs/protocol/transfers.md#upload: whoever completes it means it."""
+    ok(models.create("m"))
+    ok(models.create_version("m", "1"))
+    ok(models.finish("m", "1"))
+    version = ok(models.session.get(models.at("m", "versions", "1")))["modelVersion"]
+    assert (version["status"], version["totalFileCount"], version["totalSizeInBytes"]) == (
+        "UPLOAD_COMPLETE",
+        0,
+        0,
+    )
+    assert models.links("m", "1") == {}
+
+
 def test_a_version_is_updated_and_completed_once(models: Wire) -> None:
     ok(models.create("m"))
     ok(models.create_version("m", "1", gpuModel="A"))

@@ -143,6 +143,15 @@ def test_listing_referrers_filtered_by_artifact_type(repository: Distribution) -
     assert "OCI-Filters-Applied" not in unfiltered.headers
 
 
+@pytest.mark.parametrize("after", ["9" * 20, "9" * 5000, "x", "-1", "1e3", ""])
+def test_listing_referrers_after_what_is_no_place_in_the_list(repository: Distribution, after: str) -> None:
+    one = image("hello")
+    repository.push(one)
+    repository.push(artifact("application/vnd.example.sbom", one.manifest))
+    answer = repository.send("GET", f"referrers/{one.digest}?after={after}")
+    assert len(referrers(answer)) == 1
+
+
 def test_listing_referrers_of_something_unknown_is_empty(repository: Distribution) -> None:
     assert referrers(repository.send("GET", f"referrers/{UNKNOWN_DIGEST}")) == []
     repository.push(image("hello"), "v1")
