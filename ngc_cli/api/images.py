@@ -21,26 +21,26 @@ class ImageApi:
     """Image repositories as the NGC API describes them."""
 
     def __init__(self, client: ApiClient) -> None:
-        self._client = client
+        self.client = client
 
     def search(
         self, pattern: str, org: str, team: str, filters: Sequence[tuple[str, str | bool]] = ()
     ) -> Iterator[ImageRepository]:
         """Repositories whose ``org/[team/]name`` matches the pattern; pages are fetched when asked for."""
-        for hit in search(self._client, "CONTAINER", pattern, org, team, filters):
+        for hit in search(self.client, "CONTAINER", pattern, org, team, filters):
             yield found_image(hit)
 
     def repository(self, ref: ImageRef) -> ImageRepository:
         """One repository; raises NotFound."""
-        answer = self._client.call(
-            "GET", self._client.path("repos", ref), params={"resolve-labels": "false"}, scope=scope_of(ref)
+        answer = self.client.call(
+            "GET", self.client.path("repos", ref), params={"resolve-labels": "false"}, scope=scope_of(ref)
         )
         return decode(ImageRepository, answer)
 
     def tags(self, ref: ImageRef) -> Iterator[ImageTag]:
         """All tags of a repository, page after page; raises NotFound."""
-        pages = self._client.pages(
-            self._client.path("repos", ref, "images"), scope=scope_of(ref), page_size=_TAGS_PER_PAGE
+        pages = self.client.pages(
+            self.client.path("repos", ref, "images"), scope=scope_of(ref), page_size=_TAGS_PER_PAGE
         )
         for page in pages:
             yield from decode_list(ImageTag, page.get("images"))
@@ -49,45 +49,43 @@ class ImageApi:
         """One tag; raises NotFound."""
         return decode(
             ImageTag,
-            self._client.call("GET", self._client.path("repos", ref, "tags", ref.tag), scope=scope_of(ref)),
+            self.client.call("GET", self.client.path("repos", ref, "tags", ref.tag), scope=scope_of(ref)),
         )
 
     def manifest(self, ref: ImageRef) -> ImageManifest:
         """What one tag consists of; raises NotFound."""
-        answer = self._client.call(
-            "GET", self._client.path("repos", ref, "images", ref.tag), scope=scope_of(ref)
+        answer = self.client.call(
+            "GET", self.client.path("repos", ref, "images", ref.tag), scope=scope_of(ref)
         )
         return decode(ImageManifest, answer)
 
     def create(self, ref: ImageRef, record: ImageRepository) -> ImageRepository:
         """Create an empty repository; raises AlreadyExists."""
-        self._client.require_key("create an image")
+        self.client.require_key("create an image")
         body = {"labelsV2": [], **encode(record, rename={"labels": "labelsV2"})}
         path = path_of(*org_segments(ref.org, ref.team), "repos")
-        return decode(ImageRepository, self._client.call("POST", path, body=body, scope=scope_of(ref)))
+        return decode(ImageRepository, self.client.call("POST", path, body=body, scope=scope_of(ref)))
 
     def update(self, ref: ImageRef, record: ImageRepository) -> None:
         """Change the given members of a repository; ``labels`` is the whole new list."""
-        self._client.require_key("update an image")
+        self.client.require_key("update an image")
         body = encode(record, rename={"labels": "labelsV2"}, drop=("name",))
-        self._client.call(
-            "PATCH", self._client.path("repos", ref), body=body, scope=scope_of(ref), retry=True
-        )
+        self.client.call("PATCH", self.client.path("repos", ref), body=body, scope=scope_of(ref), retry=True)
 
     def remove(self, ref: ImageRef) -> None:
         """Remove the one tag named, or the repository with all its images."""
-        self._client.require_key("remove an image")
+        self.client.require_key("remove an image")
         path = (
-            self._client.path("repos", ref, "images", ref.tag) if ref.tag else self._client.path("repos", ref)
+            self.client.path("repos", ref, "images", ref.tag) if ref.tag else self.client.path("repos", ref)
         )
-        self._client.call("DELETE", path, scope=scope_of(ref), timeout_s=SLOW_CALL_S)
+        self.client.call("DELETE", path, scope=scope_of(ref), timeout_s=SLOW_CALL_S)
 
     def set_latest(self, ref: ImageRef) -> None:
         """Make a tag the latest of its repository."""
-        self._client.require_key("change an image")
-        self._client.call(
+        self.client.require_key("change an image")
+        self.client.call(
             "PATCH",
-            self._client.path("repos", ref, "tags", ref.tag),
+            self.client.path("repos", ref, "tags", ref.tag),
             params={"set-latest": "true"},
             body={},
             scope=scope_of(ref),

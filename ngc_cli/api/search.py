@@ -11,6 +11,7 @@ from typing import Any
 
 from ngc_cli.api.client import ApiClient, path_of
 from ngc_cli.api.wire import hit_path, search_hits
+from ngc_cli.errors import Forbidden, NgcError, NotFound
 from ngc_cli.http.auth import Scope
 
 _FIELDS = [
@@ -42,7 +43,8 @@ def search(
 ) -> Iterator[dict[str, Any]]:
     """Hits whose ``org/[team/]name`` matches the pattern: the public ones, then the org's; each path once.
 
-    Pages are fetched when they are asked for. ``filters`` are pairs of search field and value.
+    Pages are fetched when they are asked for. ``filters`` are pairs of search field and value. Raises Forbidden or
+    NotFound, after the hits that there are, when the org or team may not be searched, or nothing at all may be.
     """
     scopes: list[tuple[str, ...]] = [("catalog",)]
     if not client.credentials.is_guest:
@@ -50,12 +52,18 @@ def search(
             scopes.append(("org", org, "team", team) if team else ("org", org))
         scopes.append(("subscriber", "catalog"))
     seen: set[str] = set()
+    refused: dict[str, NgcError] = {}
     for segments in scopes:
         scope = Scope(org, team) if segments[0] == "org" else Scope()
-        for hit in _search_in(client, segments, search_type, pattern, filters, scope):
-            if hit_path(hit) not in seen:
-                seen.add(hit_path(hit))
-                yield hit
+        try:
+            for hit in _search_in(client, segments, search_type, pattern, filters, scope):
+                if hit_path(hit) not in seen:
+                    seen.add(hit_path(hit))
+                    yield hit
+        except (Forbidden, NotFound) as error:
+            refused[segments[0]] = error
+    if "org" in refused or len(refused) == len(scopes):
+        raise refused.get("org") or refused["catalog"]
 
 
 def _search_in(
@@ -83,7 +91,6 @@ def _search_in(
             path,
             params={"q": json.dumps(query)},
             scope=scope,
-            expect=(403, 404),
             base_url=client.search_url,
         )
         yield from search_hits(answer, search_type)

@@ -7,13 +7,14 @@ They differ in the team that a command works in: those of ``ngc team`` need one;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.options import ColumnOpt, LimitOpt
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NgcError, PartlyFailed, UsageError
@@ -21,6 +22,7 @@ from ngc_cli.errors import NgcError, PartlyFailed, UsageError
 if TYPE_CHECKING:
     from ngc_cli.services.people.members import Addition, Change, Members
 
+Result = TypeVar("Result")
 GroupName = Literal["org", "team"]
 UserArg = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address or a number.")]
 NewUserArg = Annotated[
@@ -132,8 +134,8 @@ class RoleOptions:
         list[str] | None, typer.Option("--remove-role", help="Role to take away; may be repeated.")
     ] = None
 
-    def changes(self, positional_role: str, *, in_team: bool) -> dict[str, tuple[str, ...]]:
-        """Canonical roles to ``add``, to ``remove``, and to ``replace`` all others by.
+    def changes(self, positional_role: str, *, in_team: bool) -> dict[str, Any]:
+        """Canonical roles to ``add``, to ``remove``, and to ``replace`` all others by, or None.
 
         Raises UsageError for options that exclude each other, NgcError when there is nothing to change.
         """
@@ -153,7 +155,7 @@ class RoleOptions:
         both = set(changes["add"]) & set(changes["remove"])
         if both:
             raise UsageError(f"{', '.join(sorted(both))} cannot be both added and removed")
-        return changes
+        return {**changes, "replace": changes["replace"] or None}
 
 
 def list_users(ctx: typer.Context, group: GroupName, options: ListUsersOptions) -> None:
@@ -165,10 +167,17 @@ def list_users(ctx: typer.Context, group: GroupName, options: ListUsersOptions) 
     team = _own_team(run, group, "list-users")
     both = options.joined == options.invited
     shown = {"joined": options.joined or both, "invited": options.invited or both}
-    found = members.people(team, **shown, email=options.email, limit=options.limit)
+    found, team = _in_team(
+        run,
+        members,
+        team,
+        lambda name: members.people(name, **shown, email=options.email, limit=options.limit),
+    )
     if found.invitations_refused:
         run.output.note("Invitations are left out: this key may not see them.")
-    note_if_cut_short(run, found.members.complete and found.invited.complete, options.limit)
+    note_if_cut_short(run, found.members, found.invited)
+    whom = f"with the address {options.email} " if options.email else ""
+    note_if_empty(run, f"Nobody {whom}is in {_place(members.org, team)}.", found.members, found.invited)
     run.output.show(views.people_table(found, members.org, team, options.column or (), **shown))
 
 
@@ -192,7 +201,8 @@ def add_user(ctx: typer.Context, group: GroupName, who: str, name: str, options:
             "nobody to add is named" if not who else "--dry-run goes with --from-csv",
             hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE.",
         )
-    change = members.add(replace(addition, roles=canonical_roles(roles, in_team=bool(team))))
+    addition = replace(addition, roles=canonical_roles(roles, in_team=bool(team)))
+    change, _ = _in_team(run, members, team, lambda name: members.add(replace(addition, team=name)))
     run.output.show(views.change_table(change), headline=_headline(change))
 
 
@@ -226,9 +236,7 @@ def update_user(
     members = _members(run)
     team = _chosen_team(run, group)
     changes = options.changes(positional_role, in_team=bool(team))
-    change = members.update(
-        who, team, add=changes["add"], remove=changes["remove"], replace=changes["replace"] or None
-    )
+    change, _ = _in_team(run, members, team, lambda name: members.update(who, name, **changes))
     run.output.show(views.change_table(change), headline=_headline(change))
 
 
@@ -238,7 +246,7 @@ def remove_user(ctx: typer.Context, group: GroupName, who: str) -> None:
     members = _members(run)
     org = members.org
     team = _own_team(run, group, "remove-user", refuse=True)
-    user = members.member(who, team)
+    user, team = _in_team(run, members, team, lambda name: members.member(who, name))
     place = _place(org, team)
     run.confirm(f"Remove user {user.name or user.email} ({user.email}, id {user.id}) from {place}?")
     members.remove(user, team)
@@ -251,18 +259,13 @@ def delete_invitation(ctx: typer.Context, group: GroupName, who: str) -> None:
     run = Runtime.of(ctx)
     members = _members(run)
     org = members.org
-    invitation = members.invitation(who, _own_team(run, group, "delete-invitation"))
+    team = _own_team(run, group, "delete-invitation")
+    invitation, _ = _in_team(run, members, team, lambda name: members.invitation(who, name))
     email = invitation.user_email
     run.confirm(f"Delete the invitation of {email} to org {org} and all its teams?")
     members.delete_invitation(invitation)
     removed = {"kind": "invitation", "id": invitation.id, "email": email, "org": org}
     run.output.done(f"Deleted the invitation of {email} to org {org}.", removed=[_given(removed)])
-
-
-def note_if_cut_short(run: Runtime, complete: bool, limit: int | None) -> None:
-    """Note that a list goes on behind --limit."""
-    if not complete:
-        run.output.note(f"Showing the first {limit}; leave out --limit to see all.")
 
 
 def _given(facts: Mapping[str, str | int | None]) -> dict[str, str | int]:
@@ -276,8 +279,15 @@ def _members(run: Runtime) -> Members:
 
 
 def _chosen_team(run: Runtime, group: GroupName) -> str:
-    """The team to work in: for ``ngc team`` there must be one."""
+    """The team to work in, empty for none: for ``ngc team`` there must be one."""
     return run.team if group == "team" else run.settings.team
+
+
+def _in_team(run: Runtime, members: Members, team: str, act: Callable[[str], Result]) -> tuple[Result, str]:
+    """What ``act`` returns for the team, or for the only one alike, with a note; and the team's name."""
+    result, name, note = members.in_team(team, act)
+    run.output.note(note)
+    return result, name
 
 
 def _own_team(run: Runtime, group: GroupName, verb: str, *, refuse: bool = False) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from ngc_cli.cli import members
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.members import (
     AddOptions,
     InvitationArg,
@@ -18,7 +19,6 @@ from ngc_cli.cli.members import (
     TeamNameArg,
     UserArg,
     UserNameArg,
-    note_if_cut_short,
 )
 from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
@@ -41,7 +41,8 @@ def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) 
 
     run = Runtime.of(ctx)
     found = orgs.list_orgs(run.people, limit)
-    note_if_cut_short(run, found.complete, limit)
+    note_if_cut_short(run, found)
+    note_if_empty(run, "This key belongs to no org.", found)
     run.output.show(views.org_table(found.items, column or ()))
 
 
@@ -111,7 +112,8 @@ def update_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionA
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
-    team = orgs.update_team(run.people, run.org, name, description)
+    team, note = orgs.update_team(run.people, run.org, name, description)
+    run.output.note(note)
     run.output.show(views.team_block(team), headline="Team updated.")
 
 

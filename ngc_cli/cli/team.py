@@ -6,6 +6,7 @@ import typer
 
 from ngc_cli.cli import members
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.members import (
     InvitationArg,
     ListUsersOptions,
@@ -16,7 +17,6 @@ from ngc_cli.cli.members import (
     TeamNameArg,
     UserArg,
     UserNameArg,
-    note_if_cut_short,
 )
 from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
@@ -32,7 +32,8 @@ def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) 
 
     run = Runtime.of(ctx)
     found = orgs.list_teams(run.people, run.org, limit)
-    note_if_cut_short(run, found.complete, limit)
+    note_if_cut_short(run, found)
+    note_if_empty(run, f"Org '{run.org}' has no teams.", found)
     run.output.show(views.team_table(found.items, column or ()))
 
 
@@ -43,7 +44,9 @@ def info(ctx: typer.Context, name: TeamNameArg) -> None:
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
-    run.output.show(views.team_block(orgs.team_info(run.people, run.org, name)))
+    team, note = orgs.find_team(run.people, run.org, name)
+    run.output.note(note)
+    run.output.show(views.team_block(team))
 
 
 @app.command("list-users", cls=Command)

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from ngc_cli.diagnostics.outcome import Check, Failed, Skipped, fault_of_error
 from ngc_cli.diagnostics.probe import Prober
 from ngc_cli.diagnostics.trace import CLOCK_NEXT_STEP, CLOCK_TOLERANCE_S, Fault, Trace, clock_text
-from ngc_cli.errors import NetworkError, NgcError, NotFound
+from ngc_cli.errors import Forbidden, NetworkError, NgcError, NotFound
 from ngc_cli.http.auth import Scope
 from ngc_cli.json_text import parse_json
 from ngc_cli.units import format_size
@@ -236,9 +236,12 @@ class ServerChecks:
 
         assert self._models is not None
         org, team = self.place.org, self.place.team
-        for pattern in [f"{org}/*", "*"] if org else ["*"]:
-            found = islice(self._models.search(pattern, org, team), _ARTIFACTS_LOOKED_AT)
-            best = max((item for item in found if item.latest_version_id_str), key=_size, default=None)
+        for pattern, in_org, in_team in [(f"{org}/*", org, team), ("*", "", "")] if org else [("*", "", "")]:
+            found = islice(self._models.search(pattern, in_org, in_team), _ARTIFACTS_LOOKED_AT)
+            try:
+                best = max((item for item in found if item.latest_version_id_str), key=_size, default=None)
+            except (Forbidden, NotFound):
+                continue  # another check tells that the org is closed to this key
             if best is None:
                 continue
             ref = ArtifactRef(

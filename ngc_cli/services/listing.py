@@ -1,16 +1,37 @@
-"""What artifacts and image repositories share: lists by pattern, labels, and the words for what was not found."""
+"""What artifacts and image repositories share: lists by pattern, and labels."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from ngc_cli.errors import NotFound
+from ngc_cli.errors import Forbidden, NotFound
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Item]):
+    """The items of a list; ``complete`` is False when a limit left some out, of ``total`` where that is known.
+
+    ``note`` is what the user should know about it.
+    """
+
+    items: Sequence[Item]
+    complete: bool = True
+    total: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Instead:
+    """A pattern to list in place of a name that is none, and what to tell the user about it."""
+
+    pattern: str
+    note: str
 
 
 def full_pattern(pattern: str, org: str, team: str) -> str:
@@ -22,13 +43,29 @@ def full_pattern(pattern: str, org: str, team: str) -> str:
 
 def matching(
     found: Iterable[Item], path_of: Callable[[Item], str], pattern: str, limit: int | None
-) -> list[Item]:
-    """The search hits whose path matches (all when the pattern is empty), sorted by path unless limited.
+) -> Listing[Item]:
+    """The search hits whose path matches (all when the pattern is empty), sorted by path, and of these the first.
 
-    A server's search may be more generous than the pattern.
+    A server's search may be more generous than the pattern, and sorts as it likes: the whole is read even for a
+    limit, so that the first are those that the whole list would begin with. A refusal by the org that is searched
+    is raised (Forbidden, NotFound), unless a pattern was met by what is public: then that is shown, with a note.
     """
-    hits = (item for item in found if not pattern or fnmatch.fnmatchcase(path_of(item), pattern))
-    return sorted(hits, key=path_of) if limit is None else list(islice(hits, limit))
+    hits: list[Item] = []
+    note = ""
+    try:
+        hits += (item for item in found if not pattern or fnmatch.fnmatchcase(path_of(item), pattern))
+    except (Forbidden, NotFound) as error:
+        if not hits or not pattern:
+            raise
+        note = f"Only what is public is shown: {error.message}."
+    hits.sort(key=path_of)
+    return Listing(hits[:limit], limit is None or len(hits) <= limit, len(hits), note)
+
+
+def first(found: Iterator[Item], limit: int | None) -> Listing[Item]:
+    """The first items of a list that is sorted already; no more are read than tell whether there are more."""
+    items = list(islice(found, None if limit is None else limit + 1))
+    return Listing(items[:limit], limit is None or len(items) <= limit)
 
 
 @dataclass(frozen=True)
@@ -42,18 +79,3 @@ class LabelEdit:
         """The labels after the change, the present ones first, each once."""
         kept = [label for label in present or () if label not in self.remove]
         return (*kept, *(label for label in self.add if label not in kept))
-
-
-def not_found(
-    error: NotFound, noun: str, name: object, *, org: str, team: str, path: str, parts: str = ""
-) -> NotFound:
-    """The NotFound of a target in words, with the next command to type.
-
-    ``noun`` is the command group too. ``parts`` is what was looked for below the path (versions, tags); without it
-    the path itself was.
-    """
-    if parts:
-        hint = f"'ngc registry {noun} list {path}:*' lists the {parts}."
-    else:
-        hint = f"'ngc registry {noun} list {org}/{team + '/' if team else ''}*' lists what there is."
-    return NotFound.like(error, f"{noun} {name} was not found", hint=hint)

@@ -157,13 +157,43 @@ def test_a_team_from_its_making_to_its_end(boss: Shell, org: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["team info team-a", "org update-team team-a x", "org remove-team team-a -y"]
+    "line", ["team info team_bb", "org update-team team_bb x", "org remove-team TEAM-B -y"]
 )
 def test_a_near_name_is_suggested(registry: RunningRegistry, boss: Shell, org: str, line: str) -> None:
-    registry.team(org, "team_a")
+    """One letter more, or a removal: nothing is removed under another name than the typed one."""
+    registry.team(org, "team_b")
     done = boss(line)
     assert done.code == 12
-    assert "Did you mean 'team_a'?" in done.err
+    assert "Did you mean 'team_b'?" in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "team info Team-A",
+        "org update-team TEAM_A x",
+        "team list-users --team team-a",
+        "team add-user {who} --team team-a",
+        "team update-user {who} --add-role REGISTRY_READ --team Team-a",
+        "team remove-user {who} --team team-a -y",
+    ],
+)
+def test_the_one_team_that_differs_in_case_and_hyphens_is_taken_with_a_note(
+    registry: RunningRegistry, boss: Shell, org: str, line: str
+) -> None:
+    registry.team(org, "team_a")
+    who = registry.user(org=org)
+    boss.ok(f"team add-user {who} --team team_a")
+    done = boss(line.format(who=who))
+    assert done.code == 0, done.err
+    assert f"in org '{org}': using 'team_a'." in done.err
+
+
+def test_of_two_teams_that_are_alike_none_is_taken(registry: RunningRegistry, boss: Shell, org: str) -> None:
+    registry.team(org, "team_a-b")
+    registry.team(org, "team-a_b")
+    assert boss("team info team_a_b").code == 12
+    assert boss("team list-users --team team_a_b").code == 12
 
 
 # adding

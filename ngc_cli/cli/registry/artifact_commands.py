@@ -21,7 +21,7 @@ from ngc_cli.cli.registry.fields import (
     option_names,
     text_option,
 )
-from ngc_cli.cli.registry.listing import ListOptions, note_if_guest, refuse_filters, search_for
+from ngc_cli.cli.registry.listing import ListOptions, refuse_filters, search_for, tell_found, tell_parts
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import UsageError
 
@@ -55,21 +55,24 @@ def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOpti
     """List what matches, or the versions of one artifact."""
     from ngc_cli.cli.registry import artifact_views as views
     from ngc_cli.services.artifacts import catalog as artifacts
+    from ngc_cli.services.listing import Instead
 
     run = Runtime.of(ctx)
     pattern = options.pattern(target)
     ref = targets.artifact(run, pattern, pattern=True) if pattern else None
-    if ref is None or artifacts.is_pattern_of_artifacts(ref):
-        search = search_for(run, ref, options, kind.signed_filter)
-        found = artifacts.list_artifacts(
-            run.api, kind, *search[:3], filters=search.filters, limit=options.limit
-        )
-        note_if_guest(run, found)
-        run.output.show(views.artifact_table(found, options.column or (), wide=options.wide))
-    else:
+    if ref is not None and not artifacts.is_pattern_of_artifacts(ref):
         refuse_filters(ref, options)
-        versions = artifacts.list_versions(run.api, kind, ref, limit=options.limit)
-        run.output.show(views.version_table(versions, options.column or (), wide=options.wide))
+        versions = artifacts.list_versions(run.api, kind, pattern, ref, limit=options.limit)
+        if not isinstance(versions, Instead):
+            tell_parts(run, versions, "versions", ref)
+            run.output.show(views.version_table(versions.items, options.column or (), wide=options.wide))
+            return
+        run.output.note(versions.note)
+        ref = targets.artifact(run, versions.pattern, pattern=True)
+    search = search_for(run, ref, options, kind.signed_filter)
+    found = artifacts.list_artifacts(run.api, kind, *search[:3], filters=search.filters, limit=options.limit)
+    tell_found(run, found, f"{kind.noun}s", search)
+    run.output.show(views.artifact_table(found.items, options.column or (), wide=options.wide))
 
 
 def info(ctx: typer.Context, kind: ArtifactKind, target: str, *, files: bool, metrics: bool) -> None:

@@ -20,7 +20,7 @@ from ngc_cli.cli.registry.fields import (
     given,
     text_option,
 )
-from ngc_cli.cli.registry.listing import ListOptions, note_if_guest, refuse_filters, search_for
+from ngc_cli.cli.registry.listing import ListOptions, refuse_filters, search_for, tell_found, tell_parts
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
 from ngc_cli.terminal_text import visible
@@ -88,21 +88,25 @@ def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "")
     """List images, or the tags of one image."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
+    from ngc_cli.services.listing import Instead
 
     run = Runtime.of(ctx)
     pattern = options.pattern(target)
     ref = targets.image(run, pattern, pattern=True) if pattern else None
-    if ref is None or images.is_pattern_of_images(ref):
-        search = search_for(run, ref, options, "signedImages")
-        found = images.list_repositories(
-            run.images.api, *search[:3], filters=search.filters, limit=options.limit
-        )
-        note_if_guest(run, found)
-        run.output.show(views.repository_table(found, options.column or (), wide=options.wide))
-    else:
+    api = run.images.api
+    if ref is not None and not images.is_pattern_of_images(ref):
         refuse_filters(ref, options)
-        tags = images.list_tags(run.images.api, ref, limit=options.limit)
-        run.output.show(views.tag_table(tags, options.column or (), wide=options.wide))
+        tags = images.list_tags(api, pattern, ref, limit=options.limit)
+        if not isinstance(tags, Instead):
+            tell_parts(run, tags, "tags", ref)
+            run.output.show(views.tag_table(tags.items, options.column or (), wide=options.wide))
+            return
+        run.output.note(tags.note)
+        ref = targets.image(run, tags.pattern, pattern=True)
+    search = search_for(run, ref, options, "signedImages")
+    found = images.list_repositories(api, *search[:3], filters=search.filters, limit=options.limit)
+    tell_found(run, found, "images", search)
+    run.output.show(views.repository_table(found.items, options.column or (), wide=options.wide))
 
 
 @app.command("info", cls=ImageCommand)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.options import ColumnOpt, LimitOpt
 from ngc_cli.cli.registry.fields import POLICIES, RELEASE_TYPES, choice
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import UsageError
-from ngc_cli.refs import ArtifactRef, ImageRef
+from ngc_cli.refs import ArtifactRef, ImageRef, has_wildcard
+
+if TYPE_CHECKING:
+    from ngc_cli.services.listing import Listing
 
 _ACCESS_TYPES = ("LISTED", "EXCLUSIVE", "NOT_LISTED")
 
@@ -71,7 +74,11 @@ def search_for(
     org, team = run.settings.org, run.settings.team
     filters = _filters(run, options, signed_field)
     if ref is not None:
-        return Search(ref.path, ref.org or org, ref.team if ref.org else team, filters)
+        if ref.org and not has_wildcard(ref.org):
+            org, team = ref.org, "" if has_wildcard(ref.team) else ref.team
+        elif ref.org:
+            team = ""
+        return Search(ref.path, org, team, filters)
     return Search(f"{org}/{team}/*" if run.flags.team and org and team else "", org, team, filters)
 
 
@@ -81,10 +88,28 @@ def refuse_filters(ref: ArtifactRef | ImageRef, options: ListOptions) -> None:
         raise UsageError(f"--mine cannot filter what belongs to {ref.path}", hint="Leave out the target.")
 
 
-def note_if_guest(run: Runtime, found: Sequence[object]) -> None:
-    """Note that an empty list may be empty because there is no key."""
-    if not found and not run.settings.api_key:
-        run.output.note("Nothing is visible to guests. Set an API key with 'ngc config set' to see more.")
+def tell_found(run: Runtime, found: Listing[Any], what: str, search: Search) -> None:
+    """Tell what the table does not show: where nothing was found, what a limit or missing rights left out."""
+    from ngc_cli.services.listing import full_pattern
+
+    run.output.note(found.note)
+    note_if_cut_short(run, found)
+    if search.pattern:
+        where = f"match '{full_pattern(search.pattern, search.org, search.team)}'"
+    else:
+        team = f", team '{search.team}'" if search.team else ""
+        where = f"are in org '{search.org}'{team} or public" if search.org else "are public"
+    filters = " and the filters" if search.filters else ""
+    guest = "" if run.settings.api_key else " for guests; an API key ('ngc config set') may show more"
+    note_if_empty(run, f"No {what} {where}{filters}{guest}.", found)
+
+
+def tell_parts(run: Runtime, found: Listing[Any], parts: str, ref: ArtifactRef | ImageRef) -> None:
+    """The same for the versions or tags of one name."""
+    note_if_cut_short(run, found)
+    wanted = ref.version if isinstance(ref, ArtifactRef) else ref.tag
+    text = f"No {parts} of {ref.path} match '{wanted}'." if wanted else f"{ref.path} has no {parts} yet."
+    note_if_empty(run, text, found)
 
 
 def _filters(run: Runtime, options: ListOptions, signed_field: str) -> list[tuple[str, str | bool]]:

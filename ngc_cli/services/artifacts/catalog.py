@@ -6,21 +6,19 @@ Source: docs/cli.md, docs/protocol/artifacts.md.
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ngc_cli.api.artifacts import ArtifactApi
 from ngc_cli.api.client import ApiClient
 from ngc_cli.api.kinds import ArtifactKind
-from ngc_cli.errors import NotFound
+from ngc_cli.errors import Forbidden, NgcError, NotFound
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef, has_wildcard
-from ngc_cli.services import listing
-from ngc_cli.services.listing import LabelEdit, full_pattern, matching
+from ngc_cli.services.listing import Instead, LabelEdit, Listing, first, full_pattern, matching
+from ngc_cli.services.missing import Catalog, Part
 
 Found = TypeVar("Found")
 KIND_WORDS = frozenset({"model", "models", "model-script", "model-scripts", "resource", "resources"})
@@ -44,14 +42,18 @@ def list_artifacts(
     *,
     filters: Sequence[tuple[str, str | bool]] = (),
     limit: int | None = None,
-) -> list[Artifact]:
-    """Artifacts whose path matches the pattern (all when empty), sorted by path unless limited.
+) -> Listing[Artifact]:
+    """Artifacts whose path matches the pattern (all when empty), sorted by path.
 
-    ``filters`` are pairs of search field and value (docs/protocol/artifacts.md#search).
+    ``filters`` are pairs of search field and value (docs/protocol/artifacts.md#search). Raises Forbidden or NotFound
+    for an org or team that does not exist or may not be seen.
     """
     wanted = full_pattern(pattern, org, team)
     found = ArtifactApi(client, kind).search(wanted, org, team, filters)
-    return matching(found, artifact_path, wanted, limit)
+    try:
+        return matching(found, artifact_path, wanted, limit)
+    except (Forbidden, NotFound) as error:
+        raise _catalog(client, kind).explained_place(error, org, team) from error
 
 
 def artifact_path(item: Artifact) -> str:
@@ -60,13 +62,21 @@ def artifact_path(item: Artifact) -> str:
 
 
 def list_versions(
-    client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, *, limit: int | None = None
-) -> list[ArtifactVersion]:
-    """Versions of one artifact, the highest first, those that match when ``ref.version`` is a pattern."""
+    client: ApiClient, kind: ArtifactKind, typed: str, ref: ArtifactRef, *, limit: int | None = None
+) -> Listing[ArtifactVersion] | Instead:
+    """Versions of one artifact, the highest first, those that match when ``ref.version`` is a pattern.
+
+    What is ``typed`` may also be an org, a team or a part of names: then it is the pattern that lists these.
+    """
     found: Iterator[ArtifactVersion] = ArtifactApi(client, kind).versions(ref)
     if ref.version:
         found = (item for item in found if fnmatch.fnmatchcase(item.version_id, ref.version))
-    return list(islice(found, limit))
+    try:
+        return first(found, limit)
+    except (Forbidden, NotFound) as error:
+        if ref.version:
+            raise explained(client, kind, replace(ref, version=""), error) from error
+        return _catalog(client, kind).instead(typed, ref, ref.path, error)
 
 
 def read(
@@ -79,20 +89,23 @@ def read(
     """
     tries = [Located(kind, ref)]
     if ref.team in KIND_WORDS:
-        plain = dataclasses.replace(ref, team="")
+        plain = replace(ref, team="")
         tries.append(Located(kind, plain, f"'{ref.team}' in {ref} is not a team: using {plain}."))
     tries += [
         Located(kind.other, item.ref, f"{item.ref.path} is a {kind.other.noun}, not a {kind.noun}.")
         for item in tries
     ]
-    first_error: NotFound | None = None
+    first_error: NgcError | None = None
     for item in tries:
         try:
             return item, get(ArtifactApi(client, item.kind), item.ref)
         except NotFound as error:
             first_error = first_error or error
+        except Forbidden as error:
+            first_error = first_error or error
+            break
     assert first_error is not None
-    raise not_found(kind, ref, first_error) from first_error
+    raise explained(client, kind, ref, first_error) from first_error
 
 
 def info(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> tuple[Located, Artifact]:
@@ -113,7 +126,7 @@ def version_files(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> li
 def create(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, record: Artifact) -> Artifact:
     """Create an artifact and return it as the server has it."""
     ref.require_creatable_name()
-    return ArtifactApi(client, kind).create(ref, dataclasses.replace(record, name=ref.name))
+    return ArtifactApi(client, kind).create(ref, replace(record, name=ref.name))
 
 
 def fill_from(record: Artifact, source: Artifact) -> Artifact:
@@ -143,7 +156,7 @@ def fill_from(record: Artifact, source: Artifact) -> Artifact:
         "setup",
     ]
     copied = {name: getattr(source, name) for name in settable if getattr(record, name) is None}
-    return dataclasses.replace(record, **copied)
+    return replace(record, **copied)
 
 
 def update(
@@ -152,19 +165,19 @@ def update(
     """Change an artifact. Without new labels the present ones are sent again, edited: the wire wants them all."""
     api = ArtifactApi(client, kind)
     if record.labels is None:
-        record = dataclasses.replace(record, labels=labels.applied_to(_get(api, kind, ref).labels))
+        record = replace(record, labels=labels.applied_to(_get(client, kind, ref).labels))
     try:
         api.update(ref, record)
     except NotFound as error:
-        raise not_found(kind, ref, error) from error
-    return _get(api, kind, ref)
+        raise explained(client, kind, ref, error) from error
+    return _get(client, kind, ref)
 
 
-def _get(api: ArtifactApi, kind: ArtifactKind, ref: ArtifactRef) -> Artifact:
+def _get(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> Artifact:
     try:
-        return api.get(ref)
+        return ArtifactApi(client, kind).get(ref)
     except NotFound as error:
-        raise not_found(kind, ref, error) from error
+        raise explained(client, kind, ref, error) from error
 
 
 def update_version(
@@ -179,7 +192,7 @@ def update_version(
     try:
         return ArtifactApi(client, kind).update_version(ref, record, set_latest=set_latest)
     except NotFound as error:
-        raise not_found(kind, ref, error) from error
+        raise explained(client, kind, ref, error) from error
 
 
 def kind_of(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> ArtifactKind:
@@ -197,7 +210,7 @@ def kind_of(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> Artifact
         else:
             return candidate
     assert first_error is not None
-    raise not_found(kind, ref, first_error) from first_error
+    raise explained(client, kind, ref, first_error) from first_error
 
 
 def wrong_kind(kind: ArtifactKind, actual: ArtifactKind, ref: ArtifactRef) -> NotFound:
@@ -213,10 +226,17 @@ def remove(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> None:
     ArtifactApi(client, kind).remove(ref)
 
 
-def not_found(kind: ArtifactKind, ref: ArtifactRef, error: NotFound) -> NotFound:
-    """The NotFound of an artifact or a version in words, with the next command to type."""
-    parts = "versions" if ref.version else ""
-    return listing.not_found(error, kind.noun, ref, org=ref.org, team=ref.team, path=ref.path, parts=parts)
+def explained(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, error: NgcError) -> NgcError:
+    """The NotFound or Forbidden of an artifact or a version in words, with the next command to type."""
+    version = Part(
+        ref.version, "versions", lambda: (item.version_id for item in ArtifactApi(client, kind).versions(ref))
+    )
+    return _catalog(client, kind).explained(error, ref, ref.path, version if ref.version else None)
+
+
+def _catalog(client: ApiClient, kind: ArtifactKind) -> Catalog:
+    api = ArtifactApi(client, kind)
+    return Catalog(kind.noun, client, lambda *search: map(artifact_path, api.search(*search)))
 
 
 def is_pattern_of_artifacts(ref: ArtifactRef | None) -> bool:

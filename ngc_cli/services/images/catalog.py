@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ngc_cli.errors import NotFound, UsageError
+from ngc_cli.errors import Forbidden, NotFound, UsageError
 from ngc_cli.refs import ImageRef, has_wildcard
-from ngc_cli.services import listing
-from ngc_cli.services.listing import LabelEdit, full_pattern, matching
+from ngc_cli.services.listing import Instead, LabelEdit, Listing, full_pattern, matching
+from ngc_cli.services.missing import Catalog, Part, list_command
 
 if TYPE_CHECKING:
     from ngc_cli.api.images import ImageApi
@@ -43,30 +43,48 @@ def list_repositories(
     *,
     filters: Sequence[tuple[str, str | bool]] = (),
     limit: int | None = None,
-) -> list[ImageRepository]:
-    """Repositories whose path matches the pattern (all when empty), sorted by path unless limited."""
+) -> Listing[ImageRepository]:
+    """Repositories whose path matches the pattern (all when empty), sorted by path.
+
+    Raises Forbidden or NotFound for an org or team that does not exist or may not be seen.
+    """
     wanted = full_pattern(pattern, org, team)
-    return matching(api.search(wanted, org, team, filters), repository_path, wanted, limit)
+    try:
+        return matching(api.search(wanted, org, team, filters), repository_path, wanted, limit)
+    except (Forbidden, NotFound) as error:
+        raise _catalog(api).explained_place(error, org, team) from error
 
 
-def list_tags(api: ImageApi, ref: ImageRef, *, limit: int | None = None) -> list[ImageTag]:
+def list_tags(
+    api: ImageApi, typed: str, ref: ImageRef, *, limit: int | None = None
+) -> Listing[ImageTag] | Instead:
     """Tags of a repository, the newest first; those that match when ``ref.tag`` is a pattern.
 
-    Tags are texts and never taken for version numbers.
+    Tags are texts and never taken for version numbers. What is ``typed`` may also be an org, a team or a part of
+    names: then it is the pattern that lists these.
     """
-    found = _explained(ref, lambda: list(_matching(api, ref)))
+    try:
+        return _tags(api, ref, limit)
+    except (Forbidden, NotFound) as error:
+        if ref.tag:
+            raise _catalog(api).explained(error, ref, ref.path) from error
+        return _catalog(api).instead(typed, ref, ref.path, error)
+
+
+def _tags(api: ImageApi, ref: ImageRef, limit: int | None = None) -> Listing[ImageTag]:
+    found = list(_matching(api, ref))
     found.sort(key=lambda item: (item.updated_date or "", item.tag), reverse=True)
-    return found[:limit]
+    return Listing(found[:limit], limit is None or len(found) <= limit, len(found))
 
 
 def info(api: ImageApi, ref: ImageRef) -> ImageRepository:
     """One repository."""
-    return _explained(ref, lambda: api.repository(ref))
+    return _explained(api, ref, lambda: api.repository(ref))
 
 
 def tag_info(api: ImageApi, ref: ImageRef) -> tuple[ImageTag, ImageManifest]:
     """One image: its tag, and what it consists of."""
-    manifest = _explained(ref, lambda: api.manifest(ref))
+    manifest = _explained(api, ref, lambda: api.manifest(ref))
     return api.tag(ref), manifest
 
 
@@ -76,7 +94,7 @@ def latest_tag(api: ImageApi, ref: ImageRef) -> str:
     if not tag:
         raise NotFound(
             f"{ref.path} has no tag 'latest', and no latest tag is recorded",
-            hint=f"Name a tag; 'ngc registry image list {ref.path}:*' lists them.",
+            hint=f"Name one of its tags: {list_command('image', f'{ref.path}:*')}",
         )
     return tag
 
@@ -109,13 +127,13 @@ def update(
             pause(wait_s)
     if record.labels is None:
         record = replace(record, labels=labels.applied_to(present.labels))
-    _explained(ref, lambda: api.update(ref, record))
+    _explained(api, ref, lambda: api.update(ref, record))
     return info(api, ref)
 
 
 def set_latest(api: ImageApi, ref: ImageRef) -> None:
     """Make a tag the latest."""
-    _explained(ref, lambda: api.set_latest(ref))
+    _explained(api, ref, lambda: api.set_latest(ref))
 
 
 def to_remove(api: ImageApi, ref: ImageRef) -> list[ImageRef]:
@@ -129,32 +147,35 @@ def to_remove(api: ImageApi, ref: ImageRef) -> list[ImageRef]:
         info(api, ref)
         return [ref]
     if not has_wildcard(ref.tag):
-        _explained(ref, lambda: api.tag(ref))
+        _explained(api, ref, lambda: api.tag(ref))
         return [ref]
-    tags = [replace(ref, tag=item.tag) for item in list_tags(api, ref)]
+    listed = _explained(api, replace(ref, tag=""), lambda: _tags(api, ref))
+    tags = [replace(ref, tag=item.tag) for item in listed.items]
     if not tags:
         raise NotFound(
             f"no tag of {ref.path} matches '{ref.tag}'",
-            hint=f"'ngc registry image list {ref.path}:*' lists the tags.",
+            hint=f"See its tags with: {list_command('image', f'{ref.path}:*')}",
         )
     return tags
 
 
 def remove(api: ImageApi, ref: ImageRef) -> None:
     """Remove one tag, or a repository with all its images."""
-    _explained(ref, lambda: api.remove(ref))
+    _explained(api, ref, lambda: api.remove(ref))
 
 
 def _matching(api: ImageApi, ref: ImageRef) -> Iterator[ImageTag]:
     return (item for item in api.tags(ref) if not ref.tag or fnmatch.fnmatchcase(item.tag, ref.tag))
 
 
-def _explained(ref: ImageRef, call: Callable[[], Result]) -> Result:
-    """What the call returns; a NotFound in words, with the next command to type."""
+def _explained(api: ImageApi, ref: ImageRef, call: Callable[[], Result]) -> Result:
+    """What the call returns; a NotFound or Forbidden in words, with the next command to type."""
     try:
         return call()
-    except NotFound as error:
-        parts = "tags" if ref.tag else ""
-        raise listing.not_found(
-            error, "image", ref, org=ref.org, team=ref.team, path=ref.path, parts=parts
-        ) from error
+    except (Forbidden, NotFound) as error:
+        tag = Part(ref.tag, "tags", lambda: (item.tag for item in api.tags(replace(ref, tag=""))))
+        raise _catalog(api).explained(error, ref, ref.path, tag if ref.tag else None) from error
+
+
+def _catalog(api: ImageApi) -> Catalog:
+    return Catalog("image", api.client, lambda *search: map(repository_path, api.search(*search)))

@@ -11,6 +11,7 @@ from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import Forbidden, NgcError, NotFound
 from ngc_cli.oci.daemon import Daemon, Login
 from ngc_cli.refs import ImageRef
+from ngc_cli.services.missing import list_command
 from ngc_cli.similar import did_you_mean
 from ngc_cli.transfer.manager import Cancelled
 
@@ -126,7 +127,7 @@ def explained(
     if isinstance(error, NotFound) and error.status == 404:
         tags = _some_tags(repository) if ref.tag else []
         hint = did_you_mean(ref.tag, tags, at_most=3, prefix=f"{ref.path}:")
-        hint = hint or f"'ngc registry image list {ref.path}:*' lists the tags."
+        hint = hint or f"See its tags with: {list_command('image', f'{ref.path}:*')}"
         return NotFound.like(error, f"image {name} was not found", hint=hint)
     if error.status == 412:
         team = f"/teams/{ref.team}" if ref.team else ""

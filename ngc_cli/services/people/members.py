@@ -8,23 +8,28 @@ key may not be allowed to see invitations, so looking for them never fails a com
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ngc_cli.errors import (
     AlreadyExists,
     Forbidden,
+    NgcError,
     NotAuthenticated,
     NotFound,
     ServerError,
     UsageError,
 )
 from ngc_cli.records import Invitation, User
-from ngc_cli.services.people.orgs import Listing, collect, create_team, team_info
+from ngc_cli.services.listing import Listing
+from ngc_cli.services.people.orgs import collect, create_team, find_team, require_team
 
 if TYPE_CHECKING:
     from ngc_cli.api.orgs import OrgApi
+
+Result = TypeVar("Result")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 # RFC 3696: 64 characters, the sign, and 255.
@@ -114,6 +119,22 @@ class Members:
         self.org = org
         self._api = api
         self._teams_seen: set[str] = set()
+
+    def in_team(self, team: str, act: Callable[[str], Result]) -> tuple[Result, str, str]:
+        """What ``act`` returns for the team, the team's name, and what to tell the user.
+
+        Where there is no such team it is done for the only one alike, as ``find_team`` takes it. Empty means no team.
+        """
+        try:
+            return act(team), team, ""
+        except NotFound as error:
+            note = ""
+            if team:
+                with suppress(NgcError):
+                    found, note = find_team(self._api, self.org, team)
+            if not note:
+                raise error
+            return act(found.name), found.name, note
 
     def people(
         self,
@@ -296,17 +317,12 @@ class Members:
         if team in self._teams_seen:
             return
         try:
-            team_info(self._api, self.org, team)
+            require_team(self._api, self.org, team)
         except NotFound as error:
             if not addition.create_team:
                 hint = " ".join(part for part in (error.hint, "--create-team makes a new team.") if part)
-                raise NotFound(
-                    f"there is no team '{team}' in org '{self.org}'",
-                    hint=hint,
-                    status=error.status,
-                    request_id=error.request_id,
-                    request=error.request,
-                ) from error
+                text = f"there is no team '{team}' in org '{self.org}'"
+                raise NotFound.like(error, text, hint=hint) from error
             create_team(self._api, self.org, team, addition.team_description)
         self._teams_seen.add(team)
 
@@ -427,13 +443,13 @@ def _matching_members(found: Listing[User], email: str) -> Listing[User]:
     """Sorted by name; a server that ignores the filter must not make everybody look like the one asked for."""
     kept = (item for item in found.items if not email or (item.email or "").casefold() == email.casefold())
     ordered = sorted(kept, key=lambda user: ((user.name or "").casefold(), user.email or ""))
-    return Listing(ordered, found.complete)
+    return Listing(ordered, found.complete, found.total)
 
 
 def _matching_invitations(found: Listing[Invitation], email: str) -> Listing[Invitation]:
     kept = (item for item in found.items if not email or item.user_email.casefold() == email.casefold())
     ordered = sorted(kept, key=lambda item: ((item.user_name or "").casefold(), item.id or 0))
-    return Listing(ordered, found.complete)
+    return Listing(ordered, found.complete, found.total)
 
 
 def _invited_to(pending: Iterable[Invitation], team: str) -> Invitation | None:

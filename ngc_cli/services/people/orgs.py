@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 from ngc_cli.errors import Forbidden, NgcError, NotFound, UsageError
 from ngc_cli.records import Org, Team, User
+from ngc_cli.services.listing import Listing
 from ngc_cli.similar import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ _TEAM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,17}[a-z0-9]")
 _DESCRIPTION_MAX = 255
 
 
-@dataclass(frozen=True)
-class Listing(Generic[Record]):
-    """The records of a list; ``complete`` is False when a limit left some out."""
-
-    items: Sequence[Record]
-    complete: bool = True
-
-
 def collect(pages: Iterable[Page[Record]], limit: int | None) -> Listing[Record]:
     """All records of the pages, or the first ``limit`` of them without asking for a page more."""
     items: list[Record] = []
@@ -36,7 +28,7 @@ def collect(pages: Iterable[Page[Record]], limit: int | None) -> Listing[Record]
         items += page.items
         if limit is not None and len(items) >= limit:
             total = len(items) if page.total is None else page.total
-            return Listing(items[:limit], total <= limit)
+            return Listing(items[:limit], total <= limit, page.total)
     return Listing(items)
 
 
@@ -74,12 +66,27 @@ def list_teams(api: OrgApi, org: str, limit: int | None = None) -> Listing[Team]
     return collect(api.teams(org, limit), limit)
 
 
-def team_info(api: OrgApi, org: str, name: str) -> Team:
-    """One team; raises NotFound with the names that are close."""
+def require_team(api: OrgApi, org: str, name: str) -> Team:
+    """The team of exactly this name; raises MissingTeam with the names that are close."""
     try:
         return api.team(org, name)
     except NotFound as error:
         raise _missing_team(api, org, name, error) from error
+
+
+def find_team(api: OrgApi, org: str, name: str) -> tuple[Team, str]:
+    """One team, and what to tell the user: where none has the name, the only one alike is taken.
+
+    Alike are names that differ in case, and in ``-`` and ``_``, and in nothing else (docs/guide.md, G-20). Raises
+    NotFound with the names that are close.
+    """
+    try:
+        return require_team(api, org, name), ""
+    except MissingTeam as missing:
+        if missing.only_alike is None:
+            raise
+        note = f"There is no team '{name}' in org '{org}': using '{missing.only_alike}'."
+        return api.team(org, missing.only_alike), note
 
 
 def create_team(api: OrgApi, org: str, name: str, description: str) -> Team:
@@ -87,17 +94,16 @@ def create_team(api: OrgApi, org: str, name: str, description: str) -> Team:
     return api.create_team(org, creatable_team_name(name), _checked_description(description))
 
 
-def update_team(api: OrgApi, org: str, name: str, description: str) -> Team:
-    """Change the description of a team."""
-    try:
-        api.update_team(org, name, _checked_description(description))
-    except NotFound as error:
-        raise _missing_team(api, org, name, error) from error
-    return api.team(org, name)
+def update_team(api: OrgApi, org: str, name: str, description: str) -> tuple[Team, str]:
+    """Change the description of a team that is found as ``find_team`` does."""
+    checked = _checked_description(description)
+    team, note = find_team(api, org, name)
+    api.update_team(org, team.name, checked)
+    return api.team(org, team.name), note
 
 
 def remove_team(api: OrgApi, org: str, name: str) -> None:
-    """Remove a team."""
+    """Remove a team of exactly this name."""
     try:
         api.remove_team(org, name)
     except NotFound as error:
@@ -145,7 +151,13 @@ def _checked_description(description: str) -> str:
     return description
 
 
-def _missing_team(api: OrgApi, org: str, name: str, error: NgcError) -> NotFound:
+class MissingTeam(NotFound):
+    """There is no team of this name; ``only_alike`` is the one that may have been meant."""
+
+    only_alike: str | None = None
+
+
+def _missing_team(api: OrgApi, org: str, name: str, error: NgcError) -> MissingTeam:
     """The error for a team that is not there, with the names it may have been meant for.
 
     See docs/guide.md, G-20.
@@ -153,16 +165,16 @@ def _missing_team(api: OrgApi, org: str, name: str, error: NgcError) -> NotFound
     try:
         names = [team.name for page in api.teams(org) for team in page.items]
     except NgcError:
-        return NotFound(
-            error.message, status=error.status, request_id=error.request_id, request=error.request
-        )
-    return NotFound(
-        f"there is no team '{name}' in org '{org}'",
-        hint=did_you_mean(name, names, likeness=0.7) or "'ngc team list' shows the teams.",
-        status=error.status,
-        request_id=error.request_id,
-        request=error.request,
-    )
+        return MissingTeam.like(error, error.message)
+    hint = did_you_mean(name, names, likeness=0.7) or "'ngc team list' shows the teams."
+    missing = MissingTeam.like(error, f"there is no team '{name}' in org '{org}'", hint=hint)
+    alike = [known for known in names if _folded(known) == _folded(name)]
+    missing.only_alike = alike[0] if len(alike) == 1 else None
+    return missing
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "-")
 
 
 def _org_of_key(api: OrgApi, caller: Caller) -> Org:
