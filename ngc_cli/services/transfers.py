@@ -37,8 +37,10 @@ class Plan:
 class Outcome:
     """How a transfer ended. ``failed`` maps paths to reasons; ``error`` gives the exit code when one fits best.
 
-    ``size_bytes`` is the size of all files, ``bytes_moved`` what really went over the wire; times are POSIX
-    seconds. ``only_verified`` tells that nothing was to be moved.
+    ``files_done`` and ``done_bytes`` are the files that are complete now, of ``files_total`` and ``size_bytes``;
+    ``files_skipped`` were so before; ``kept_bytes`` are those of complete files that were there before, in whole files
+    and in the parts that a resume went on from. ``bytes_moved`` is what really went over the wire, also for files that
+    failed or came twice. Times are POSIX seconds. ``only_verified`` tells that nothing was to be moved.
     """
 
     direction: str
@@ -50,6 +52,8 @@ class Outcome:
     files_done: int
     files_skipped: int
     size_bytes: int
+    done_bytes: int
+    kept_bytes: int
     bytes_moved: int
     started_at_s: float
     ended_at_s: float
@@ -57,6 +61,16 @@ class Outcome:
     error: NgcError | None = None
     version_status: str = ""
     only_verified: bool = False
+
+    @property
+    def new_bytes(self) -> int:
+        """Bytes of complete files that this run has moved."""
+        return self.done_bytes - self.kept_bytes
+
+    @property
+    def new_files(self) -> int:
+        """Files that this run has completed."""
+        return self.files_done - self.files_skipped
 
     @property
     def duration_s(self) -> float:

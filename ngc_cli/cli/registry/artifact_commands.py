@@ -157,12 +157,13 @@ def remove(ctx: typer.Context, kind: ArtifactKind, target: str, *, dry_run: bool
     ref = targets.artifact(run, target)
     actual = _removable_kind(run, kind, ref)
     noun = f"{_noun(ctx, kind, actual)}{' version' if ref.version else ''}"
+    gone = {"kind": noun, "target": str(ref)}
     if dry_run:
-        run.output.done(f"Would remove {noun} '{ref}'.", removed=[])
+        run.output.done(f"Would remove {noun} '{ref}'.", removed=[], would_remove=[gone])
         return
     run.confirm(f"Remove {noun} '{ref}'{'' if ref.version else ' with all versions'}?")
     artifacts.remove(run.api, actual, ref)
-    run.output.done(f"Successfully removed {noun} '{ref}'.", removed=[{"kind": noun, "target": str(ref)}])
+    run.output.done(f"Successfully removed {noun} '{ref}'.", removed=[gone])
 
 
 def _removable_kind(run: Runtime, kind: ArtifactKind, ref: ArtifactRef) -> ArtifactKind:

@@ -214,46 +214,66 @@ def _yes_no(value: bool | None) -> str:
 def transfer_summary(outcome: Outcome) -> Summary:
     """The block that ends a transfer: the labels of the guide (6.1.5), one a line and one unit.
 
-    See docs/guide.md, G-28.
+    Numbers are those of this run; what was there before is told apart. See docs/guide.md, G-28.
     """
-    verb = "Downloaded" if outcome.direction == "download" else "Uploaded"
-    word = verb.lower()
-    size = format_size(outcome.size_bytes)
-    duration = format_duration(outcome.duration_s)
-    speed = format_size(outcome.speed_bytes_per_s)
+    verb = "Download" if outcome.direction == "download" else "Upload"
+    word, done = f"{verb}ed", f"{verb.lower()}ed"
+    size_bytes, files = outcome.new_bytes, outcome.new_files
+    if outcome.only_verified:
+        verb, word, done = "Verification", "Verified", "verified"
+        size_bytes, files = outcome.done_bytes, outcome.files_done
     fields = [
         Field("Transfer id", outcome.transfer_id),
-        Field(f"{'Download' if word == 'downloaded' else 'Upload'} status", outcome.status),
-        Field(f"{verb} local path", str(outcome.local_path)),
-        Field(f"Total files {word}", outcome.files_done),
-        Field(f"Total {word} size", size),
+        Field(f"{verb} status", outcome.status),
+        Field(f"{word} local path", str(outcome.local_path)),
+        Field(f"Total files {done}", files),
+        Field(f"Total {done} size", format_size(size_bytes)),
         Field("Started at", _local(outcome.started_at_s)),
         Field("Completed at", _local(outcome.ended_at_s)),
-        Field("Duration taken", duration),
+        Field("Duration taken", format_duration(outcome.duration_s)),
     ]
+    if outcome.kept_bytes and not outcome.only_verified:
+        kept = f"{outcome.files_skipped} files, {format_size(outcome.kept_bytes)}"
+        fields.insert(5, Field("There before", kept))
     if outcome.version_status:
         fields.append(Field("Version Status", outcome.version_status))
+    return Summary(_first_line(outcome, word, verb, size_bytes), fields, _summary_json(outcome))
+
+
+def _first_line(outcome: Outcome, word: str, verb: str, size_bytes: int) -> str:
+    """What became of the transfer in a line."""
+    size, duration = format_size(size_bytes), format_duration(outcome.duration_s)
+    if outcome.failed:
+        done = f"{outcome.files_done} of {outcome.files_total} files are complete"
+        of = f"{format_size(outcome.done_bytes)} of {format_size(outcome.size_bytes)}"
+        return f"{word} {size} in {duration}: {done}, {of}"
     if outcome.only_verified:
-        return Summary(f"Verified {size} in {duration}", fields, _summary_json(outcome))
-    first_line = f"{verb} {size} in {duration}, {verb.removesuffix('ed')} speed: {speed}/s"
-    return Summary(first_line, fields, _summary_json(outcome))
+        return f"Verified {size} in {duration}"
+    if outcome.files_skipped == outcome.files_total:
+        files = "1 file was" if outcome.files_total == 1 else f"all {outcome.files_total} files were"
+        return f"Nothing to {verb.lower()}: {files} there before, {format_size(outcome.size_bytes)}"
+    line = f"{word} {size} in {duration}, {verb} speed: {format_size(outcome.speed_bytes_per_s)}/s"
+    return f"{line}; {format_size(outcome.kept_bytes)} were there before" if outcome.kept_bytes else line
 
 
 def _summary_json(outcome: Outcome) -> dict[str, Any]:
-    """Today's keys of the official client, and ours (docs/cli.md#registry-model)."""
+    """Today's keys of the official client, and ours (docs/protocol/transfers.md#how-a-transfer-ends)."""
     way = outcome.direction
     value = {
         "transfer_id": outcome.transfer_id,
         "target": outcome.target,
         "status": outcome.status,
         "local_path": str(outcome.local_path),
-        f"files_{way}ed": outcome.files_done,
-        f"size_{way}ed": format_size(outcome.size_bytes),
+        f"files_{way}ed": outcome.new_files,
+        f"size_{way}ed": format_size(outcome.new_bytes),
         f"{way}_start": _iso(outcome.started_at_s),
         f"{way}_end": _iso(outcome.ended_at_s),
         f"{way}_time": format_duration(outcome.duration_s),
         f"bytes_{way}ed": outcome.bytes_moved,
+        "bytes_done": outcome.done_bytes,
+        "bytes_kept": outcome.kept_bytes,
         "bytes_total": outcome.size_bytes,
+        "files_done": outcome.files_done,
         "files_total": outcome.files_total,
         "files_skipped": outcome.files_skipped,
         "files_failed": [{"path": name, "error": reason} for name, reason in outcome.failed.items()],

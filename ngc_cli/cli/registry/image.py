@@ -239,14 +239,16 @@ def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> 
     run = Runtime.of(ctx)
     chosen = images.to_remove(run.images.api, targets.image(run, target, pattern=True))
     names = [f"image {item}" if item.tag else f"image repository {item}" for item in chosen]
+    gone = [{"kind": "image" if item.tag else "image repository", "target": str(item)} for item in chosen]
     if dry_run:
-        run.output.done("\n".join(f"Would remove {visible(name)}." for name in names), removed=[])
+        text = "\n".join(f"Would remove {visible(name)}." for name in names)
+        run.output.done(text, removed=[], would_remove=gone)
         return
     _confirm_removal(run, names, chosen[0].path if not chosen[0].tag else "")
     for name, item in zip(names, chosen, strict=True):
         images.remove(run.images.api, item)
         run.output.headline(f"Successfully removed {name}.")
-    run.output.done("", removed=[str(item) for item in chosen])
+    run.output.done("", removed=gone)
 
 
 def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:

@@ -179,6 +179,9 @@ def _find(client: ApiClient, request: Request, progress: Progress) -> _Found:
 def _outcome(found: _Found, report: DownloadReport, started_s: float) -> Outcome:
     failed = {path: error.message for path, error in report.failed.items()}
     done = [entry for entry in found.entries if entry.path not in failed]
+    skipped = set(report.skipped)
+    done_bytes = sum(entry.size_bytes for entry in done)
+    skipped_bytes = sum(entry.size_bytes for entry in done if entry.path in skipped)
     return Outcome(
         direction="download",
         transfer_id=found.ref.folder,
@@ -188,7 +191,9 @@ def _outcome(found: _Found, report: DownloadReport, started_s: float) -> Outcome
         files_total=len(found.entries),
         files_done=len(done),
         files_skipped=len(report.skipped),
-        size_bytes=sum(entry.size_bytes for entry in done),
+        size_bytes=sum(entry.size_bytes for entry in found.entries),
+        done_bytes=done_bytes,
+        kept_bytes=max(done_bytes - report.received_bytes, skipped_bytes),
         bytes_moved=report.received_bytes,
         started_at_s=started_s,
         ended_at_s=time.time(),

@@ -111,7 +111,7 @@ class _Upload:
         self.cancel = cancel
         self.api: ArtifactApi = ArtifactApi(client, request.kind)
         self.failed: dict[str, NgcError] = {}
-        self.sent_bytes = 0
+        self.sent_bytes = self.resumed_bytes = 0
         key = state_key(client.base_url, request.kind.noun, str(self.ref), str(request.source.absolute()))
         folder = request.state_folder
         self.state = UploadState(folder / f"{key}.jsonl" if folder else None)
@@ -135,18 +135,18 @@ class _Upload:
         if present.status == UPLOAD_COMPLETE:
             self._require_same_content(files, digests)
             self.progress.note(f"{self.ref} is already present with the same content.")
-            return self._outcome(files, started_s, skipped=len(files), status=UPLOAD_COMPLETE)
-        skipped = self._send(files, digests)
+            return self._outcome(files, started_s, known=files, status=UPLOAD_COMPLETE)
+        known = self._send(files, digests)
         self._stop_if_cancelled()
         if self.failed:
-            return self._outcome(files, started_s, skipped=skipped, status=str(present.status or ""))
+            return self._outcome(files, started_s, known=known, status=str(present.status or ""))
         self.api.commit(
             self.ref, [(file.path, digests[file.path]) for file in files], base_version=request.base_version
         )
         if request.commit:
             present = self._complete()
         self.state.discard()
-        return self._outcome(files, started_s, skipped=skipped, status=str(present.status or ""))
+        return self._outcome(files, started_s, known=known, status=str(present.status or ""))
 
     def _open_version(self) -> ArtifactVersion:
         """Create the version, or find the one to go on with."""
@@ -192,8 +192,8 @@ class _Upload:
                 status=409,
             )
 
-    def _send(self, files: Sequence[LocalFile], digests: dict[str, str]) -> int:
-        """Send every content once that the server lacks; returns how many files needed no sending."""
+    def _send(self, files: Sequence[LocalFile], digests: dict[str, str]) -> list[LocalFile]:
+        """Send every content once that the server lacks; returns the files that it had."""
         by_digest = {digests[file.path]: file for file in reversed(files)}
         known = self.api.known_hashes(self.ref, by_digest)
         wanted = [file for digest, file in by_digest.items() if digest not in known]
@@ -213,14 +213,19 @@ class _Upload:
         finally:
             self.state.close()
         self.failed, self.sent_bytes = report.failed, report.sent_bytes
-        return len(files) - len(wanted)
+        missing_bytes = sum(file.size_bytes for file in wanted if file.path not in report.failed)
+        self.resumed_bytes = max(missing_bytes - report.sent_bytes, 0)
+        return [file for file in files if file.size_bytes and digests[file.path] in known]
 
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
             self.state.close()
             raise Cancelled("the upload was interrupted")
 
-    def _outcome(self, files: Sequence[LocalFile], started_s: float, *, skipped: int, status: str) -> Outcome:
+    def _outcome(
+        self, files: Sequence[LocalFile], started_s: float, *, known: Sequence[LocalFile], status: str
+    ) -> Outcome:
+        """How it ended; the ``known`` files were on the server before."""
         failed = {path: error.message for path, error in self.failed.items()}
         done = [file for file in files if file.path not in failed]
         return Outcome(
@@ -231,8 +236,10 @@ class _Upload:
             local_path=self.request.source.absolute(),
             files_total=len(files),
             files_done=len(done),
-            files_skipped=skipped,
-            size_bytes=sum(file.size_bytes for file in done),
+            files_skipped=len(known),
+            size_bytes=sum(file.size_bytes for file in files),
+            done_bytes=sum(file.size_bytes for file in done),
+            kept_bytes=sum(file.size_bytes for file in known) + self.resumed_bytes,
             bytes_moved=self.sent_bytes,
             started_at_s=started_s,
             ended_at_s=time.time(),

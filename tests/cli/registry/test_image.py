@@ -434,7 +434,7 @@ def test_tags_and_repositories_are_removed_only_when_confirmed(
     assert len(ngc.json(f"registry image list {org}/net:*")) == 3
     assert ngc.ok(f"registry image remove {org}/net:1.0 -y") == f"Successfully removed image {org}/net:1.0.\n"
     assert ngc.json(f"registry image remove {org}/net:?.* -y") == {
-        "removed": [f"{org}/net:2.0", f"{org}/net:1.1"]
+        "removed": [{"kind": "image", "target": f"{org}/net:{tag}"} for tag in ("2.0", "1.1")]
     }
     assert ngc(f"registry image remove {org}/net:?.* -y").code == 12
     assert ngc(f"registry image remove {org}/net:1.0 -y").code == 12

@@ -242,3 +242,23 @@ def test_no_resume_begins_again(ngc: Shell, registry: RunningRegistry, org: str)
     ngc.ok(line)
     assert ngc.json(line)["bytes_downloaded"] == 0
     assert ngc.json(line, "--no-resume")["bytes_downloaded"] > 0
+
+
+def test_a_second_run_says_that_nothing_was_moved(ngc: Shell, org: str) -> None:
+    ngc.ok(f"registry model create {org}/bert")
+    uploaded(ngc, f"{org}/bert:1")
+    line = f"registry model download-version {org}/bert:1"
+    assert ngc.ok(line).startswith("Downloaded 10 B in ")
+    assert ngc.ok(line).startswith("Nothing to download: all 2 files were there before, 10 B\n")
+    assert ngc.ok(line, "--verify-only").startswith("Verified 10 B in ")
+    again = ngc.ok(f"registry model upload-version {org}/bert:1 --source {org}-bert-1")
+    assert again.startswith("Nothing to upload: all 2 files were there before, 10 B\n")
+
+
+def test_a_dry_run_of_a_removal_tells_programs_what_would_go(ngc: Shell, org: str) -> None:
+    ngc.ok(f"registry model create {org}/bert")
+    assert ngc.json(f"registry model remove {org}/bert --dry-run") == {
+        "removed": [],
+        "would_remove": [{"kind": "model", "target": f"{org}/bert"}],
+    }
+    ngc.ok(f"registry model info {org}/bert")
