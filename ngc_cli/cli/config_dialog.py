@@ -114,7 +114,7 @@ class Dialog:
             _KEY_OPTION,
             take,
             default="" if kept else NO_APIKEY,
-            shown=f"****{kept.masked()[-4:]}" if kept else "",
+            shown=kept.masked() if kept else "",
             hidden=True,
         )
         self._take_addresses(plan)

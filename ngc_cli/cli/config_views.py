@@ -103,7 +103,7 @@ def profile_table(profiles: Mapping[str, Mapping[str, str]], current: str) -> Ta
             }
         )
     table = _table(tuple(headers), rows)
-    return Table(tuple(headers.values()), table.rows, table.data)
+    return Table(tuple(headers.values()), table.rows, table.data, whole=(1, 5))
 
 
 def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:

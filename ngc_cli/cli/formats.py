@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ngc_cli.errors import UsageError
 from ngc_cli.similar import did_you_mean
 from ngc_cli.terminal_text import visible, visible_lines
+
+if TYPE_CHECKING:
+    from ngc_cli.cli.terminal_table import Fitted
 
 RULE = "-" * 50
 Record = TypeVar("Record")
@@ -29,24 +32,31 @@ Cell = str | int | float | Lines | None
 
 @dataclass(frozen=True)
 class Column(Generic[Record]):
-    """One column of a list: the key of ``--column``, the heading, and how to read the cell."""
+    """One column of a list: the key of ``--column``, the heading, and how to read the cell.
+
+    ``copied`` are those that people copy to the next command: no terminal is too narrow for them.
+    """
 
     key: str
     header: str
     cell: Callable[[Record], Cell]
+    copied: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows under headings; ``data`` is the list of objects that json shows instead.
 
-    ``flat`` is the table that csv shows instead of one whose cells have several lines.
+    ``flat`` is the table that csv shows instead of one whose cells have several lines. On a narrow terminal the
+    columns ``whole`` are never cut, and with ``keep_all`` none is left out.
     """
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     data: Any
     flat: Table | None = None
+    whole: Sequence[int] = (0,)
+    keep_all: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,9 +103,12 @@ def table(
     default: Sequence[str],
     key: str,
     chosen: Sequence[str] = (),
+    *,
+    wide: bool = False,
 ) -> Table:
     """A table of records with the default columns, or those of ``--column key[=header]`` after the key column.
 
+    Columns that somebody has asked for, by ``--column`` or ``--wide``, are all shown on every terminal.
     Raises UsageError for an unknown column and for one named twice.
     """
     from ngc_cli.records import as_json
@@ -103,7 +116,9 @@ def table(
     shown = _choose(columns, default, key, chosen)
     items = list(records)
     rows = [[column.cell(item) for column, _ in shown] for item in items]
-    return Table([header for _, header in shown], rows, as_json(items))
+    whole = [i for i, (column, _) in enumerate(shown) if column.copied or column.key == key]
+    headers = [header for _, header in shown]
+    return Table(headers, rows, as_json(items), whole=whole, keep_all=wide or bool(chosen))
 
 
 def _choose(
@@ -197,45 +212,51 @@ def _field_lines(fields: Sequence[Field | str], indent: int) -> list[str]:
 
 
 def _ascii_table(view: Table) -> str:
-    import sys
+    from ngc_cli.cli.terminal_table import records
 
+    rows = [[_text(cell) for cell in row] for row in view.rows]
+    width = terminal_width()
+    if width is None:
+        return _frame(view.headers, rows)
+    fitted = _fitted(view, width)
+    if fitted is None:
+        return records(view.headers, rows, width, whole=view.whole)
+    return _frame(fitted.headers, fitted.rows)
+
+
+def _frame(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in the frame of the guide: one blank of padding, a rule under the heading and none between rows."""
     import tabulate
 
     tabulate.MIN_PADDING = 0  # else every heading gets two blanks more than its frame needs
-    rows = [[_text(cell) for cell in row] for row in view.rows]
-    widths = None
-    if sys.stdout.isatty():
-        import shutil
-
-        widths = _fit(view.headers, rows, shutil.get_terminal_size().columns)
-    lines = tabulate.tabulate(
-        rows,
-        headers=list(view.headers),
-        tablefmt="outline",
-        disable_numparse=True,
-        maxcolwidths=widths,
-        maxheadercolwidths=widths,
-        break_on_hyphens=False,
-    )
-    return lines.replace("=", "-") if not rows else _plain_rule(lines)
-
-
-def _plain_rule(text: str) -> str:
-    """The same table with a rule of dashes under the heading."""
+    lines = tabulate.tabulate(rows, headers=list(headers), tablefmt="outline", disable_numparse=True)
+    if not rows:
+        return lines.replace("=", "-")
     return "\n".join(
-        "+" + line[1:].replace("=", "-") if line.startswith("+=") else line for line in text.split("\n")
+        "+" + line[1:].replace("=", "-") if line.startswith("+=") else line for line in lines.split("\n")
     )
 
 
-def _fit(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """Column widths that make the table fit the terminal, or None when it does."""
-    natural = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
-    if sum(natural) + 3 * len(natural) + 1 <= width:
-        return None
-    share = max((width - 1) // len(natural) - 3, 6)
-    spare = sum(max(share - size, 0) for size in natural)
-    wide = sum(size > share for size in natural)
-    return [size if size <= share else share + spare // wide for size in natural]
+def left_out(view: View) -> Sequence[str]:
+    """The headings of columns that a table has no room for on this terminal."""
+    width = terminal_width()
+    fitted = _fitted(view, width) if isinstance(view, Table) and width is not None else None
+    return fitted.left_out if fitted is not None else ()
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that results go to; None when they go elsewhere."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _fitted(view: Table, width: int) -> Fitted | None:
+    from ngc_cli.cli.terminal_table import fit
+
+    rows = [[_text(cell) for cell in row] for row in view.rows]
+    return fit(view.headers, rows, width, whole=view.whole, keep_all=view.keep_all)
 
 
 def _csv(view: View) -> str:

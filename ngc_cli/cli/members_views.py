@@ -17,7 +17,7 @@ _SIGN_IN = {"NVIDIA": "Individual", "ENTERPRISE": "SSO"}
 
 ORG_COLUMNS: tuple[Column[Org], ...] = (
     Column("id", "Id", lambda org: org.id),
-    Column("name", "Name", lambda org: org.name),
+    Column("name", "Name", lambda org: org.name, copied=True),
     Column("displayName", "Display Name", lambda org: org.display_name),
     Column("description", "Description", lambda org: org.description),
     Column("type", "Type", lambda org: org.type),
@@ -26,7 +26,7 @@ ORG_COLUMNS: tuple[Column[Org], ...] = (
 )
 TEAM_COLUMNS: tuple[Column[Team], ...] = (
     Column("id", "Id", lambda team: team.id),
-    Column("name", "Name", lambda team: team.name),
+    Column("name", "Name", lambda team: team.name, copied=True),
     Column("description", "Description", lambda team: team.description),
 )
 
@@ -50,7 +50,7 @@ class _Person:
 _PERSON_COLUMNS: tuple[Column[_Person], ...] = (
     Column("id", "Id", lambda item: item.id),
     Column("name", "Name", lambda item: item.name),
-    Column("email", "Email", lambda item: item.email),
+    Column("email", "Email", lambda item: item.email, copied=True),
     Column("roles", "Roles", lambda item: ", ".join(item.roles)),
     Column("created", "Created Date", lambda item: format_moment(item.created)),
     Column("firstLoginDate", "First Login Date", lambda item: format_moment(item.first_login)),

@@ -47,6 +47,16 @@ class Output:
         text = self._format.render(view)
         if text:
             self.raw(text if text.endswith("\n") else text + "\n")
+        if self._format.for_people:
+            self._note_left_out(view)
+
+    def _note_left_out(self, view: View) -> None:
+        """Note the columns that a table had no room for."""
+        from ngc_cli.cli.formats import left_out
+
+        hidden = ", ".join(left_out(view))
+        if hidden:
+            self.note(f"Not shown for lack of room: {hidden}. --format_type csv shows all.")
 
     def done(self, text: str, **facts: Any) -> None:
         """Say what was done: the text for people, the facts as the result for programs."""

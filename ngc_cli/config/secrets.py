@@ -56,10 +56,9 @@ class Secret:
         return self._value is not None
 
     def masked(self) -> str:
-        """The key with all but its last four characters starred; a short one is starred altogether."""
+        """``****`` and the last four characters, whatever the length; of a short key no character."""
         value = self.reveal()
-        clear = 4 if len(value) > 8 else 0
-        return "*" * (len(value) - clear) + value[len(value) - clear :]
+        return f"****{value[-4:]}" if len(value) > 8 else "****"
 
     def __repr__(self) -> str:
         return "Secret(***)"

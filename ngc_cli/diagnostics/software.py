@@ -26,6 +26,7 @@ _PACKAGES = (
     "psutil",
     "tabulate",
     "tqdm",
+    "wcwidth",
     "starlette",
     "uvicorn",
     "sqlalchemy",

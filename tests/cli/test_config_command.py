@@ -17,7 +17,7 @@ from ngc_cli.config.store import ConfigFile, load, save
 from ngc_cli.main import main
 
 KEY = "canary-0123456789-wxyz"
-MASKED = "*" * 18 + "wxyz"
+MASKED = f"****{KEY[-4:]}"
 
 Pipe = Callable[[str], None]
 Ngc = Callable[..., tuple[int, str, str]]
@@ -101,14 +101,14 @@ def test_a_key_from_stdin_is_stored_and_read_back(ngc: Ngc, pipe: Pipe, path: Pa
     assert (
         out
         == f"""\
-+-------------+{"-" * 24}+---------------+
-| key         | value                  | source        |
-+-------------+{"-" * 24}+---------------+
++-------------+----------+---------------+
+| key         | value    | source        |
++-------------+----------+---------------+
 | apikey      | {MASKED} | user settings |
-| format_type | ascii                  | default value |
-| org         | X                      | user settings |
-| team        | y                      | user settings |
-+-------------+{"-" * 24}+---------------+
+| format_type | ascii    | default value |
+| org         | X        | user settings |
+| team        | y        | user settings |
++-------------+----------+---------------+
 """
     )
 
@@ -334,7 +334,7 @@ def test_explain_lists_winners_and_losers(ngc: Ngc, path: Path, monkeypatch: pyt
     rows = [row for row in json.loads(out) if row["key"] in ("apikey", "org")]
     assert [(row["key"], row["value"], row["from"].split()[0], row["effective"]) for row in rows] == [
         ("apikey", MASKED, "NGC_API_KEY", True),
-        ("apikey", "*" * 19 + "1234", "apikey", False),
+        ("apikey", "****1234", "apikey", False),
         ("org", "flag-org", "--org", True),
         ("org", "env-org", "NGC_CLI_ORG", False),
         ("org", "file-org", "org", False),

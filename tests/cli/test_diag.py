@@ -161,7 +161,7 @@ class TestForms:
             "Proxy: none",
             "HTTP status: 200",
             f"Global IP Address: 192.0.2.7 (seen by {ngc.api.url.removeprefix('https://')})",
-            "apikey: ******good (environment variable)",
+            "apikey: ****good (environment variable)",
             "format_type: ascii (global argument)",
             "org: acme (environment variable)",
             "User ID: 70001",

@@ -82,13 +82,14 @@ _VERSION_DEFAULT = ["version", "accuracy", "epochs", "batch", "gpu", "memory", "
 
 def artifact_table(items: Sequence[Artifact], chosen: Sequence[str], *, wide: bool) -> Table:
     """Models or model-scripts, one a row."""
-    return table(items, ARTIFACT_COLUMNS, _ARTIFACT_WIDE if wide else _ARTIFACT_DEFAULT, "repository", chosen)
+    default = _ARTIFACT_WIDE if wide else _ARTIFACT_DEFAULT
+    return table(items, ARTIFACT_COLUMNS, default, "repository", chosen, wide=wide)
 
 
 def version_table(items: Sequence[ArtifactVersion], chosen: Sequence[str], *, wide: bool) -> Table:
     """Versions, one a row."""
     default = [*_VERSION_DEFAULT, "signed"] if wide else _VERSION_DEFAULT
-    return table(items, VERSION_COLUMNS, default, "version", chosen)
+    return table(items, VERSION_COLUMNS, default, "version", chosen, wide=wide)
 
 
 def artifact_block(kind: ArtifactKind, noun: str, item: Artifact) -> Block:

@@ -57,7 +57,7 @@ TAG_COLUMNS: tuple[Column[ImageTag], ...] = (
     Column(
         "platforms", "Platforms", lambda item: ", ".join(map(_platform, item.architecture_variants or ()))
     ),
-    Column("digest", "Digest", lambda item: item.digest),
+    Column("digest", "Digest", lambda item: item.digest, copied=True),
 )
 _TAG_DEFAULT = ["tag", "updated", "size", "signed"]
 _TAG_WIDE = [*_TAG_DEFAULT, "platforms", "digest"]
@@ -70,12 +70,12 @@ def _platform(item: ArchitectureVariant) -> str:
 def repository_table(items: Sequence[ImageRepository], chosen: Sequence[str], *, wide: bool) -> Table:
     """Repositories, one a row."""
     default = _REPOSITORY_WIDE if wide else _REPOSITORY_DEFAULT
-    return table(items, REPOSITORY_COLUMNS, default, "repository", chosen)
+    return table(items, REPOSITORY_COLUMNS, default, "repository", chosen, wide=wide)
 
 
 def tag_table(items: Sequence[ImageTag], chosen: Sequence[str], *, wide: bool) -> Table:
     """Tags, one a row."""
-    return table(items, TAG_COLUMNS, _TAG_WIDE if wide else _TAG_DEFAULT, "tag", chosen)
+    return table(items, TAG_COLUMNS, _TAG_WIDE if wide else _TAG_DEFAULT, "tag", chosen, wide=wide)
 
 
 def repository_block(item: ImageRepository, *, details: bool = False) -> Block:
