@@ -5,6 +5,7 @@ Imports nothing at the top but the version, so that ``ngc --version`` costs litt
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -28,19 +29,52 @@ def run() -> NoReturn:
 
     # A command makes fewer than 100,000 container objects net before it ends, so most never collect at all.
     gc.set_threshold(100_000, 20, 20)
+    _open_streams()
     code = main(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        code = code or 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            code = code or _report_unwritable(error)
     os._exit(code)
+
+
+def _open_streams() -> None:
+    """Make stdout and stderr writable whatever the caller has closed, and whatever they can encode.
+
+    A closed one becomes a hole, before a file or socket gets its number. What the encoding of a stream cannot hold is
+    written as an escape: ASCII is what cron jobs and bare containers have.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _report_unwritable(error: OSError) -> int:
+    """Say on stderr that the result is lost, if it is not just a reader that has seen enough."""
+    if isinstance(error, BrokenPipeError):
+        return 1
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"Error: the output cannot be written: {error.strerror}\n")
+        sys.stderr.flush()
+    return 17  # ExitCode.LOCAL_FILE, not imported: --version needs no more than this module
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; never raises and never shows a traceback by itself."""
     if list(argv) == ["--version"] and "NGC_CLI_FORMAT_TYPE" not in os.environ:
-        sys.stdout.write(f"NGC Registry CLI {__version__}\n")
+        try:
+            sys.stdout.write(f"NGC Registry CLI {__version__}\n")
+        except OSError as error:
+            return _report_unwritable(error)
         return 0
     from ngc_cli.cli.globals import GlobalFlags, extract_global_options
     from ngc_cli.cli.root import command_tree
@@ -66,6 +100,8 @@ def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
     from ngc_cli.cli.signals import Terminated, sigterm_raises
     from ngc_cli.errors import ExitCode, NgcError
 
+    if "_NGC_COMPLETE" in os.environ and {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"}.isdisjoint(os.environ):
+        return ExitCode.USAGE  # no shell asks so, and there is nobody to tell
     if "_NGC_COMPLETE" in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
@@ -94,6 +130,8 @@ def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
         # The interpreter flushes stdout at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.ERROR
+    except (OSError, UnicodeEncodeError) as error:
+        return _report(_refused_by_system(error), runtime)
     except Exception as error:  # noqa: BLE001 - a bug: shown as such, the traceback under --debug
         bug = NgcError(
             f"this is a bug in ngc: {type(error).__name__}: {error}",
@@ -101,6 +139,21 @@ def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
         )
         bug.__cause__ = error
         return _report(bug, runtime)
+
+
+def _refused_by_system(error: OSError | UnicodeEncodeError) -> NgcError:
+    """What no layer had words for: a stream or a file that cannot be written, a name that cannot be encoded."""
+    from ngc_cli.errors import LocalFileError
+
+    if isinstance(error, UnicodeEncodeError):
+        text = f"'{error.object}' cannot be written in the encoding of this system ({error.encoding})"
+        found = LocalFileError(text, hint="Set PYTHONUTF8=1, or a locale with UTF-8 such as LANG=C.UTF-8.")
+    elif error.filename is not None:
+        found = LocalFileError(f"'{error.filename}' cannot be used: {error.strerror}")
+    else:
+        found = LocalFileError(f"the output cannot be written: {error.strerror or error}")
+    found.__cause__ = error
+    return found
 
 
 def _report_usage(error: Exception, runtime: Runtime) -> int:

@@ -10,7 +10,7 @@ import typer
 
 from ngc_cli.cli.groups import Command, Group, Subgroup
 from ngc_cli.cli.runtime import Runtime
-from ngc_cli.errors import ConfigError, NgcError, NotFound
+from ngc_cli.errors import ConfigError, LocalFileError, NgcError, NotFound
 
 if TYPE_CHECKING:
     from ngc_cli.cli.formats import Block
@@ -122,6 +122,7 @@ def demo(
     from ngc_cli.server import process
 
     run = Runtime.of(ctx)
+    _require_extra()
     folder = Path(tempfile.mkdtemp(prefix="ngc-demo-"))
     running, _ = _start(folder / "registry", ["--port", "0"])
     try:
@@ -199,10 +200,7 @@ def open_data(folder: Path) -> Any:
 
 def _start(folder: Path, options: list[str]) -> tuple[Running, bool]:
     """The registry of this folder, started unless it runs already."""
-    try:
-        import uvicorn  # noqa: F401 - is the extra installed?
-    except ImportError as error:
-        raise ConfigError("the registry is not installed", hint=_INSTALL) from error
+    _require_extra()
     from ngc_cli.server import process
 
     try:
@@ -212,6 +210,19 @@ def _start(folder: Path, options: list[str]) -> tuple[Running, bool]:
         raise NgcError(
             " ".join(str(error).split()), hint=f"'{folder / 'server.log'}' may tell more."
         ) from error
+    except OSError as error:
+        raise LocalFileError(
+            f"the registry cannot keep its data in '{folder}': {error.strerror}",
+            hint="Name another folder with --data-dir.",
+        ) from error
+
+
+def _require_extra() -> None:
+    """Raise ConfigError where the extra ``local`` is not installed."""
+    try:
+        import uvicorn  # noqa: F401 - is the extra installed?
+    except ImportError as error:
+        raise ConfigError("the registry is not installed", hint=_INSTALL) from error
 
 
 def _require_running(folder: Path) -> Running:

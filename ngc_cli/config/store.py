@@ -55,7 +55,7 @@ class ConfigFile:
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
     """Where the config file is or would be; None for a user without a home folder."""
-    home = environ.get(HOME_VARIABLE) or environ.get("HOME") or environ.get("USERPROFILE") or _home_of_user()
+    home = environ.get(HOME_VARIABLE) or environ.get("HOME") or environ.get("USERPROFILE") or home_of_user()
     return Path(home, ".ngc", "config") if home else None
 
 
@@ -146,7 +146,7 @@ def _write_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _home_of_user() -> str:
+def home_of_user() -> str:
     """The home folder of the user database; empty for a user id that is not in it, and on Windows."""
     try:
         import pwd

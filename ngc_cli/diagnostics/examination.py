@@ -54,13 +54,14 @@ class Examination:
     """The parts of one run of ``ngc diag``."""
 
     def __init__(self, clients: Clients, forms: Sequence[Form]) -> None:
-        from ngc_cli.config.store import config_path
+        from ngc_cli.config.store import config_path, home_of_user
 
         self._clients = clients
         self._forms = forms
         self._broken: NgcError | None = None
         self._config_file = config_path(os.environ)
-        self._home = Path(os.environ.get("HOME") or Path("~").expanduser())
+        # A user in a container may have neither the variable nor an entry in passwd: then it is the root.
+        self._home = Path(os.environ.get("HOME") or home_of_user() or "/")
         self._folder = Path(os.environ.get("PWD", "."))
         with suppress(OSError):  # the current directory may have been removed
             self._folder = Path.cwd()

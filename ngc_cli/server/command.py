@@ -94,6 +94,11 @@ def main(argv: Sequence[str]) -> int:
         app(list(argv), prog_name="ngc-registry")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"ngc-registry: {error.name} is not installed. Install the registry: pip install 'ngc-cli[local]'\n"
+        )
+        return 1
     except (AdminError, OSError) as error:
         sys.stderr.write(f"ngc-registry: {error}\n")
         return 1

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ngc_cli.basic_auth import USERNAME
-from ngc_cli.errors import LocalFileError, NgcError, UsageError
+from ngc_cli.config.store import home_of_user
+from ngc_cli.errors import ConfigError, LocalFileError, NgcError, UsageError
 from ngc_cli.files import write_atomically
 from ngc_cli.http.redact import redact_text
 from ngc_cli.json_text import parse_json
@@ -39,9 +40,11 @@ class HelperChange:
 
 
 def docker_config_path(environ: Mapping[str, str]) -> Path:
-    """``$DOCKER_CONFIG/config.json``, else the one in the home folder."""
-    folder = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home(), ".docker")
-    return Path(folder) / "config.json"
+    """``$DOCKER_CONFIG/config.json``, else the one in the home folder; raises ConfigError where there is none."""
+    home = environ.get("HOME") or home_of_user()
+    if not environ.get("DOCKER_CONFIG") and not home:
+        raise ConfigError("this user has no home folder", hint="Set DOCKER_CONFIG to a folder of your own.")
+    return Path(environ.get("DOCKER_CONFIG") or Path(home, ".docker")) / "config.json"
 
 
 def add_helper(path: Path, host: str) -> HelperChange:
