@@ -38,12 +38,14 @@ class NgcError(Exception):
     """What happened, to what and why (``message``), and what to type next (``hint``).
 
     ``status``, ``request_id`` and ``request`` (method and redacted URL) are set when the error came over HTTP, and
-    ``retry_after_s`` when the server said how long to wait before the next try.
+    ``retry_after_s`` when the server said how long to wait before the next try. ``from_gateway`` tells that not an NGC
+    server has answered but something on the way to it.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
     code: ClassVar[str] = "error"
     retry_after_s: float = 0.0
+    from_gateway: bool = False
 
     def __init__(
         self, message: str, *, hint: str = "", status: int = 0, request_id: str = "", request: str = ""

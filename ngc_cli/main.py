@@ -162,7 +162,8 @@ def _report_usage(error: Exception, runtime: Runtime) -> int:
 
     context = getattr(error, "ctx", None)
     message = str(getattr(error, "format_message", error.__str__)())
-    hint = f"'{context.command_path} -h' shows the options." if context is not None else ""
+    command = f"'{context.command_path} -h'" if context is not None else "-h after the command"
+    hint = f"{command} shows the options."
     if context is not None and message.startswith("Usage:"):
         runtime.output.help(message, UsageError(f"'{context.command_path}' needs a command", hint=hint))
         return UsageError.exit_code
@@ -178,7 +179,9 @@ def _report(error: NgcError, runtime: Runtime) -> int:
     if 10 <= code <= 18 and os.environ.get("NGC_CLI_EXIT_CODES") == "compat":
         code = ExitCode.ERROR
     context = runtime.identity_note() if error.status in (401, 403, 404) else ""
-    request = ""
+    # Which request failed is the operation: told where the error does not name a thing by itself.
+    told = error.request and error.status not in (401, 403, 404, 409)
+    request = f"Request: {error.request.partition('?')[0]}" if told else ""
     if runtime.flags.debug:
         import traceback
 

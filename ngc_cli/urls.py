@@ -11,6 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+# What to tell somebody without a key.
+KEY_PAGE_HINT: Final = "Keys of NGC are made at https://org.ngc.nvidia.com/setup/api-keys."
 _HOST = re.compile(r"[^\s/:\x00-\x1f\x7f]+")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
@@ -16,6 +16,7 @@ from ngc_cli.http.auth import NgcCredentials, Scope, require_safe_for_secrets
 from ngc_cli.http.ranges import read_body
 from ngc_cli.http.session import Http
 from ngc_cli.json_text import parse_json
+from ngc_cli.urls import KEY_PAGE_HINT
 
 ANSWER_MAX_BYTES = 8 * 1024 * 1024
 """Most of a single answer, decoded: a hundred times the longest record, whose texts the service limits to kilobytes."""
@@ -66,7 +67,7 @@ class ApiClient:
         if self.credentials.is_guest:
             raise NotAuthenticated(
                 f"to {action} needs an API key, and none is set",
-                hint="Set one with 'ngc config set', or in NGC_CLI_API_KEY.",
+                hint=f"Set one with 'ngc config set', or in NGC_CLI_API_KEY. {KEY_PAGE_HINT}",
             )
 
     def path(self, segment: str, target: Target, *rest: str) -> str:
@@ -157,7 +158,7 @@ def _json_object(response: requests.Response, method: str, path: str, limit_byte
     with response:
         if 300 <= response.status_code < 400:
             raise ServerError(
-                f"{method} {path} was answered with a redirect, which is not followed",
+                f"{urlsplit(response.url or '').netloc} answered {method} {path} with a redirect, which is not followed",
                 hint="Check --api-url.",
             )
         text = read_body(response, limit_bytes)
@@ -167,8 +168,9 @@ def _json_object(response: requests.Response, method: str, path: str, limit_byte
         answer = parse_json(text)
     except ValueError as error:
         raise ServerError(
-            f"the answer to {method} {path} is not JSON",
-            hint="Check --api-url; a proxy may have answered instead.",
+            f"the answer of {urlsplit(response.url or '').netloc} to {method} {path} is "
+            f"{'a web page' if text.lstrip()[:1] == b'<' else 'not JSON'}, not what an NGC server says",
+            hint="Check --api-url; a proxy or gateway may have answered instead. 'ngc diag server' checks the way.",
         ) from error
     if not isinstance(answer, dict):
         raise ServerError(f"the answer to {method} {path} is not a JSON object")

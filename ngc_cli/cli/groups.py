@@ -22,6 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from ngc_cli.errors import UsageError
+from ngc_cli.similar import did_you_mean
 
 GLOBAL_OPTIONS_NOTE = (
     "Global options work here too: --format_type, --org, --team, --profile, --debug, --quiet, --yes "
@@ -71,6 +72,17 @@ class Group(TyperGroup):
         group = get_group(module.app)
         group.name = cmd_name
         return group
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names; raises UsageError with the names that are close."""
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            near = did_you_mean(name, self.list_commands(ctx), at_most=2)
+            raise UsageError(
+                f"No such command '{name}'",
+                hint=f"{near} '{ctx.command_path} -h' lists the commands.".strip(),
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table of commands without importing a sub-group."""

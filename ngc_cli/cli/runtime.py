@@ -15,6 +15,7 @@ from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive, wants_colour
 from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import ConfigError, NgcError, NotAuthenticated, NotConfirmed
+from ngc_cli.urls import KEY_PAGE_HINT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +147,9 @@ class Runtime:
         from ngc_cli.api.orgs import OrgApi
 
         if self.api.credentials.is_guest:
-            raise NotAuthenticated("this needs an API key", hint="Set one with 'ngc config set'.")
+            raise NotAuthenticated(
+                "this needs an API key", hint=f"Set one with 'ngc config set'. {KEY_PAGE_HINT}"
+            )
         return OrgApi(self.api)
 
     @property

@@ -15,6 +15,7 @@ from html import unescape
 
 import requests
 import urllib3
+from requests.utils import get_environ_proxies, select_proxy
 
 from ngc_cli.errors import (
     AlreadyExists,
@@ -28,6 +29,7 @@ from ngc_cli.errors import (
 from ngc_cli.http.bodies import UnusableBody, read_limited
 from ngc_cli.http.redact import redact_text, redact_url
 from ngc_cli.json_text import parse_json
+from ngc_cli.urls import KEY_PAGE_HINT
 
 # An explanation is a few hundred bytes; the rest of an error body is not read.
 _BODY_LIMIT = 64 * 1024
@@ -36,40 +38,67 @@ _BODY_LIMIT_S = 10.0
 # Four lines of a terminal.
 _TEXT_LIMIT = 300
 
+_CHANGED_SERVER = "Check --api-url: another version of the server, or another server, may answer there."
+_VALUES = "Check names and values; --debug shows what was sent."
+# How a web page begins; file hosts explain themselves in XML, which is none.
+_PAGE = re.compile(
+    r"\s*(<!--.*?-->\s*)*<(!doctype html|html|head|title|body|h1|center)\b", re.IGNORECASE | re.DOTALL
+)
 _KINDS: dict[int, tuple[type[NgcError], str]] = {
+    400: (NgcError, _VALUES),
     401: (
         NotAuthenticated,
-        "Check the API key with 'ngc config current', or set a new one with 'ngc config set'.",
+        f"Check the API key with 'ngc config current', or set a new one with 'ngc config set'. {KEY_PAGE_HINT}",
     ),
+    402: (NgcError, "The account of the org does not cover this; ask an administrator of the org."),
     403: (
         Forbidden,
         "Ask an administrator of the org for a role that allows this; 'ngc user who' shows yours.",
     ),
     404: (NotFound, ""),
+    405: (NgcError, _CHANGED_SERVER),
+    406: (NgcError, _CHANGED_SERVER),
     407: (NetworkError, "The proxy asks for a user name and password: put them into HTTPS_PROXY."),
-    409: (AlreadyExists, ""),
+    408: (NgcError, "The server gave up waiting. Try again; a slow line may need --threads 1."),
+    409: (AlreadyExists, "It is there already, or is being changed: look at it before you try again."),
+    410: (NgcError, "It was there and is gone: list what there is now."),
     412: (Forbidden, "Accept the license terms of this entry in the web catalog first."),
+    413: (NgcError, "It is larger than the server, or a proxy before it, takes in one request."),
+    415: (NgcError, _CHANGED_SERVER),
+    422: (NgcError, _VALUES),
+    423: (NgcError, "Somebody else is changing it. Try again in a minute."),
+    425: (NgcError, "Try again in a minute."),
     429: (ServerError, "The server asks to slow down. Try again in a few minutes."),
+    451: (Forbidden, "The law of a country forbids it; the server's text says more, if it has one."),
 }
+
+
+# The services explain these in words that name the thing; others need the status and the host beside them.
+_EXPLAINED = frozenset({401, 403, 404, 409})
+_CHECK = "'ngc diag server' checks the server; --debug shows the request."
+_SERVER_FAULT = "The fault is the server's. Try again later; 'ngc diag server' checks its parts."
 
 
 def error_from_response(response: requests.Response) -> NgcError:
     """The NgcError for an answer with status 400 or above; reads at most 64 KiB of its body."""
     status = response.status_code
-    text, request_id = _explanation(response)
-    kind, hint = _KINDS.get(status, (ServerError, "") if status >= 500 else (NgcError, ""))
+    text, request_id, page = _explanation(response)
+    kind, hint = _KINDS.get(status, (ServerError, _SERVER_FAULT) if status >= 500 else (NgcError, _CHECK))
     method = response.request.method or ""
     url = redact_url(response.request.url or "")
-    if status >= 500:
-        hint = "The fault is the server's. Try again later; 'ngc diag server' checks its parts."
+    if page:
+        text = f"{_host(url)} answered with a web page and HTTP {status}, not as an NGC server does: '{text}'"
+        hint = "A proxy or gateway may have answered. Check --api-url, HTTPS_PROXY and NO_PROXY; then 'ngc diag server'."
+    elif status not in _EXPLAINED or not text:
         text = f"{text or 'no explanation'} (HTTP {status} from {_host(url)})"
     error = kind(
-        redact_text(text) or f"HTTP {status} from {_host(url)}",
+        redact_text(text),
         hint=hint,
         status=status,
         request_id=request_id,
         request=f"{method} {url}",
     )
+    error.from_gateway = page
     error.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
     return error
 
@@ -78,8 +107,8 @@ def error_from_transport(error: Exception, method: str, url: str) -> NetworkErro
     """The NetworkError for a failure below HTTP, with its cause in words."""
     shown = redact_url(url)
     host = _host(shown)
-    reason, hint = _transport_cause(error)
-    return NetworkError(f"{host} {reason}", hint=hint, request=f"{method} {shown}")
+    text, hint = _proxy_cause(error, url, host) or _transport_cause(error, host)
+    return NetworkError(text, hint=hint, request=f"{method} {shown}")
 
 
 def retry_after_s(value: str | None) -> float:
@@ -96,30 +125,64 @@ def retry_after_s(value: str | None) -> float:
         return 0.0
 
 
-def _transport_cause(error: Exception) -> tuple[str, str]:
+def _proxy_cause(error: Exception, url: str, host: str) -> tuple[str, str] | None:
+    """The same for a failure of the proxy, which must not be blamed on the server behind it; None for others."""
+    chain = _causes(error)
+    if not any(
+        isinstance(cause, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)) for cause in chain
+    ):
+        return None
+    proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
+    shown = _host(redact_url(proxy)) if proxy else "in between"
+    tunnel = next((str(item) for item in chain if "Tunnel connection failed" in str(item)), "")
+    refusal = tunnel.partition("Tunnel connection failed: ")[2].strip("'\")")[:_TEXT_LIMIT]
+    hint = "Check HTTPS_PROXY and NO_PROXY; 'ngc diag server' shows which part of the way is broken."
+    if refusal:
+        if refusal.startswith("407"):
+            hint = _KINDS[407][1]
+        return f"the proxy {shown} does not let this machine reach {host}: {refusal}", hint
+    reason = "failed"
+    for cause in chain:
+        if isinstance(cause, ConnectionRefusedError):
+            reason = "refused the connection"
+        elif isinstance(cause, socket.gaierror):
+            reason = "could not be found: its name does not resolve"
+        elif isinstance(cause, (TimeoutError, urllib3.exceptions.ConnectTimeoutError)):
+            reason = "did not answer in time"
+    return f"the proxy {shown} {reason}; it is on the way to {host}", hint
+
+
+# How the versions of OpenSSL say that the answer to their greeting was no greeting.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+
+
+def _transport_cause(error: Exception, host: str) -> tuple[str, str]:
     """What happened and what to try, from the innermost cause that tells."""
     diag = "'ngc diag server' shows which part of the way is broken."
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"showed a certificate that is not trusted ({cause.verify_message})",
-                "Name the certificate authority of your network with --ca-bundle FILE or REQUESTS_CA_BUNDLE.",
+                f"{host} showed a certificate that is not trusted ({cause.verify_message})",
+                "Name the authority of your network with --ca-bundle FILE; 'ngc diag server' shows who issued it.",
+            )
+        if isinstance(cause, ssl.SSLError) and any(sign in str(cause) for sign in _NOT_TLS):
+            return (
+                f"{host} does not speak TLS: this may be a plain http server",
+                "Check the address: http or https?",
             )
         if isinstance(cause, socket.gaierror):
-            return "could not be found: the name does not resolve", "Check the address and your DNS."
+            return f"{host} could not be found: the name does not resolve", "Check the address and your DNS."
         if isinstance(cause, ConnectionRefusedError):
-            return "refused the connection", f"Check the address, and that the server runs. {diag}"
+            return f"{host} refused the connection", f"Check the address, and that the server runs. {diag}"
     for cause in chain:
-        if isinstance(cause, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
-            return "could not be reached through the proxy", "Check HTTPS_PROXY and NO_PROXY."
         if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout)):
-            return "stopped answering", "Try again, or allow more time with --timeout SECONDS."
+            return f"{host} stopped answering", "Try again, or allow more time with --timeout SECONDS."
         if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):
-            return "did not answer in time", diag
+            return f"{host} did not answer in time", diag
         if isinstance(cause, (ssl.SSLError, requests.exceptions.SSLError)):
-            return "failed to agree on TLS", diag
-    return "broke the connection", f"Try again. {diag}"
+            return f"{host} failed to agree on TLS", diag
+    return f"{host} broke the connection", f"Try again. {diag}"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -136,13 +199,13 @@ def _causes(error: BaseException) -> list[BaseException]:
     return seen
 
 
-def _explanation(response: requests.Response) -> tuple[str, str]:
-    """What the body says, and the request id."""
+def _explanation(response: requests.Response) -> tuple[str, str, bool]:
+    """What the body says, the request id, and whether the body is a web page."""
     request_id = response.headers.get("X-Request-Id", "")
     try:
         body = read_limited(response.raw, _BODY_LIMIT, limit_s=_BODY_LIMIT_S, cut=True)
     except (urllib3.exceptions.HTTPError, OSError, UnusableBody):
-        return "", request_id
+        return "", request_id, False
     finally:
         response.close()
     text = body.decode("utf-8", "replace").strip()
@@ -151,9 +214,10 @@ def _explanation(response: requests.Response) -> tuple[str, str]:
     except ValueError:
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
         plain = unescape(title[2]) if title else re.sub(r"<[^>]*>", " ", text)
-        return " ".join(plain.split())[:_TEXT_LIMIT], request_id
+        page = _PAGE.match(text) is not None
+        return " ".join(plain.split())[:_TEXT_LIMIT], request_id, page
     if not isinstance(answer, dict):
-        return "", request_id
+        return "", request_id, False
     status = answer.get("requestStatus")
     status = status if isinstance(status, dict) else {}
     errors = answer.get("errors")
@@ -167,7 +231,7 @@ def _explanation(response: requests.Response) -> tuple[str, str]:
     )
     said = next((item for item in candidates if isinstance(item, str) and item), "")
     given_id = status.get("requestId")
-    return " ".join(said.split())[:_TEXT_LIMIT], str(given_id)[:100] if given_id else request_id
+    return " ".join(said.split())[:_TEXT_LIMIT], str(given_id)[:100] if given_id else request_id, False
 
 
 def _host(url: str) -> str:

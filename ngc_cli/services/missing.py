@@ -52,7 +52,12 @@ class Catalog:
         return None if self.client.credentials.is_guest else OrgApi(self.client)
 
     def explained(self, error: NgcError, ref: Target, path: str, part: Part | None = None) -> NgcError:
-        """The NotFound or Forbidden of a target in words, with the next command to type."""
+        """The NotFound or Forbidden of a target in words, with the next command to type.
+
+        One that comes from a gateway says nothing about the target, and stays as it is.
+        """
+        if error.from_gateway:
+            return error
         place = self.explained_place(error, ref.org, ref.team)
         if place is not error or not isinstance(error, NotFound):
             return place
@@ -69,7 +74,7 @@ class Catalog:
     def explained_place(self, error: NgcError, org: str, team: str) -> NgcError:
         """The error for an org or a team that does not exist or may not be seen; the error itself if they do."""
         api = self._orgs
-        if api is None or not org:
+        if api is None or not org or error.from_gateway:
             return error
         mine = _names(lambda: (item.name for item in orgs.list_orgs(api).items))
         if mine and org not in mine:

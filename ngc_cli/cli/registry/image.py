@@ -24,6 +24,7 @@ from ngc_cli.cli.registry.listing import ListOptions, refuse_filters, search_for
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
 from ngc_cli.terminal_text import visible
+from ngc_cli.urls import KEY_PAGE_HINT
 
 if TYPE_CHECKING:
     from ngc_cli.records import ImageRepository
@@ -331,7 +332,8 @@ def login(
     choice("--print-env", print_env, ("singularity",))
     choice("--stdin-to", stdin_to, logins.PROGRAMS)
     if not run.images.key:
-        raise NotAuthenticated("there is no API key to log in with", hint="Set one with 'ngc config set'.")
+        hint = f"Set one with 'ngc config set'. {KEY_PAGE_HINT}"
+        raise NotAuthenticated("there is no API key to log in with", hint=hint)
     if print_env is not None:
         run.output.raw(logins.singularity_exports(run.images.key))
         return

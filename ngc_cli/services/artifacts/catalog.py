@@ -14,7 +14,7 @@ from typing import TypeVar
 from ngc_cli.api.artifacts import ArtifactApi
 from ngc_cli.api.client import ApiClient
 from ngc_cli.api.kinds import ArtifactKind
-from ngc_cli.errors import Forbidden, NgcError, NotFound
+from ngc_cli.errors import AlreadyExists, Forbidden, NgcError, NotFound
 from ngc_cli.records import Artifact, ArtifactVersion, FileEntry
 from ngc_cli.refs import ArtifactRef, has_wildcard
 from ngc_cli.services.listing import Instead, LabelEdit, Listing, first, full_pattern, matching
@@ -126,7 +126,11 @@ def version_files(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef) -> li
 def create(client: ApiClient, kind: ArtifactKind, ref: ArtifactRef, record: Artifact) -> Artifact:
     """Create an artifact and return it as the server has it."""
     ref.require_creatable_name()
-    return ArtifactApi(client, kind).create(ref, replace(record, name=ref.name))
+    try:
+        return ArtifactApi(client, kind).create(ref, replace(record, name=ref.name))
+    except AlreadyExists as error:
+        hint = f"Change it with 'ngc registry {kind.noun} update', or add a version with 'upload-version'."
+        raise AlreadyExists.like(error, f"{kind.noun} {ref.path} already exists", hint=hint) from error
 
 
 def fill_from(record: Artifact, source: Artifact) -> Artifact:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ngc_cli.api.artifacts import ArtifactApi, PartUpload
 from ngc_cli.api.kinds import ArtifactKind
 from ngc_cli.byte_range import ByteRange
-from ngc_cli.errors import AlreadyExists, NgcError, UsageError
+from ngc_cli.errors import AlreadyExists, NgcError, NotFound, UsageError
 from ngc_cli.file_names import STATE_FOLDER
 from ngc_cli.refs import ArtifactRef
+from ngc_cli.services.artifacts.catalog import explained
 from ngc_cli.services.artifacts.download import UPLOAD_COMPLETE
 from ngc_cli.services.artifacts.upload_state import UploadState
 from ngc_cli.services.transfers import (
@@ -152,6 +153,12 @@ class _Upload:
         """Create the version, or find the one to go on with."""
         try:
             return self.api.create_version(self.ref, self.request.version)
+        except NotFound as error:
+            kind, path = self.request.kind, self.ref.path
+            found = explained(self.client, kind, replace(self.ref, version=""), error)
+            near = found.hint if found.hint.startswith("Did you mean") else ""
+            create = f"Create it first with: ngc registry {kind.noun} create {path}"
+            raise NotFound.like(error, found.message, hint=f"{near} {create}".strip()) from error
         except AlreadyExists:
             present = self.api.version(self.ref)
             if present.status != UPLOAD_COMPLETE:
