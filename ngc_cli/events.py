@@ -9,10 +9,13 @@ class Progress(Protocol):
     """Receiver of progress; every method may be called from any thread."""
 
     def begin(self, phase: str, total_bytes: int, total_files: int) -> None:
-        """Start a phase (``hash``, ``download``, ``upload``, ``verify``) of known size."""
+        """Start a phase (``hash``, ``download``, ``upload``, ``commit``, ``verify``); sizes of 0 are not known."""
 
     def advance(self, byte_count: int) -> None:
         """Count bytes; negative when a retry takes back what did not hold."""
+
+    def keep(self, byte_count: int) -> None:
+        """Count bytes that were there before: they are done, and say nothing about the speed."""
 
     def file_done(self, name: str) -> None:
         """Count one finished file."""
@@ -31,6 +34,9 @@ class Silent:
         """Ignore."""
 
     def advance(self, byte_count: int) -> None:
+        """Ignore."""
+
+    def keep(self, byte_count: int) -> None:
         """Ignore."""
 
     def file_done(self, name: str) -> None:

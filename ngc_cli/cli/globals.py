@@ -38,6 +38,14 @@ class GlobalFlags:
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress.")] = False
+    progress: Annotated[
+        str | None,
+        typer.Option(
+            "--progress",
+            metavar="auto|plain|json|none",
+            help="Progress of transfers: a bar where it can be drawn, plain lines, JSON lines, or none.",
+        ),
+    ] = None
     no_color: Annotated[bool, typer.Option("--no-color", help="Use no colour.")] = False
     api_url: Annotated[str | None, typer.Option("--api-url", help="Address of the registry's API.")] = None
     ca_bundle: Annotated[

@@ -14,7 +14,7 @@ import typer
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.output import Output, confirm, is_interactive, wants_colour
 from ngc_cli.config.variables import FORMATS
-from ngc_cli.errors import ConfigError, NgcError, NotAuthenticated, NotConfirmed
+from ngc_cli.errors import ConfigError, NgcError, NotAuthenticated, NotConfirmed, UsageError
 from ngc_cli.urls import KEY_PAGE_HINT
 
 if TYPE_CHECKING:
@@ -188,13 +188,16 @@ class Runtime:
     @contextmanager
     def transfer(self) -> Iterator[tuple[Progress, Event]]:
         """The progress display of a transfer, and the event that Ctrl-C and SIGTERM set to end it."""
-        from ngc_cli.cli.progress import progress
+        from ngc_cli.cli.progress import STYLES, progress
         from ngc_cli.cli.signals import cancelled_by_signals
 
-        style = self.settings.progress_style
-        silent = self.flags.quiet or self.flags.no_progress or style == "NONE"
+        bar = self.settings.progress_style
+        style = self.flags.progress or "auto"
+        if style not in STYLES:
+            raise UsageError(f"--progress does not know '{style}'", hint=f"Use one of: {', '.join(STYLES)}.")
+        silent = self.flags.quiet or self.flags.no_progress or bar == "NONE"
         with (
-            progress(self.output, silent=silent, ascii_bar=style == "ASCII") as display,
+            progress(self.output, silent=silent, ascii_bar=bar == "ASCII", style=style) as display,
             cancelled_by_signals(self.http.close) as cancel,
         ):
             yield display, cancel

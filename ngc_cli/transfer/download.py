@@ -216,7 +216,7 @@ class _Download:
     def sink(self, file: RemoteFile) -> Sink:
         """The file in the making; what an earlier run left of it is shown as progress."""
         sink = Sink(self.partial(file, resume=self.options.resume), file.path)
-        self.shown(file, file.size_bytes - sum(gap.size_bytes for gap in sink.missing()))
+        self.shown(file, file.size_bytes - sum(gap.size_bytes for gap in sink.missing()), kept=True)
         return sink
 
     def partial(self, file: RemoteFile, *, resume: bool) -> Partial:
@@ -328,11 +328,11 @@ class _Download:
         with self.lock:
             self.report.failed[file.path] = error
 
-    def shown(self, file: RemoteFile, byte_count: int) -> None:
-        """Show bytes of a file as progress."""
+    def shown(self, file: RemoteFile, byte_count: int, *, kept: bool = False) -> None:
+        """Show bytes of a file as progress, or as ``kept`` by an earlier run."""
         with self.lock:
             self.counted_bytes[file.path] = self.counted_bytes.get(file.path, 0) + byte_count
-        self.progress.advance(byte_count)
+        (self.progress.keep if kept else self.progress.advance)(byte_count)
 
     def take_back(self, file: RemoteFile) -> None:
         """Take back from the progress what was shown of a file that begins again."""

@@ -176,6 +176,9 @@ def with_retries(
             failures = 1 if progressed() else failures + 1
             if failures > retries or error.retry_after_s > _LONGEST_ASKED_S:
                 raise
-            note(f"Trying again: {error.message}")
-            backoff_s = random.uniform(0.5, 1.0) * min(0.25 * 2**failures, _LONGEST_WAIT_S)  # noqa: S311 - spreads retries, guards nothing
-            cancel.wait(max(backoff_s, error.retry_after_s))
+            longest_s = max(min(0.25 * 2**failures, _LONGEST_WAIT_S), error.retry_after_s)
+            note(
+                f"{error.message}: trying again within {longest_s:g} s (try {failures + 1} of {retries + 1})"
+            )
+            wait_s = random.uniform(0.5, 1.0) * longest_s  # noqa: S311 - spreads retries, guards nothing
+            cancel.wait(max(wait_s, error.retry_after_s))

@@ -142,7 +142,7 @@ class _Sending:
             with self._failing(source):
                 parts = file.upload.start()
                 file.open_parts = len(parts)
-                self.progress.advance(source.size_bytes - sum(part.size_bytes for part in parts))
+                self.progress.keep(source.size_bytes - sum(part.size_bytes for part in parts))
                 if not parts:
                     self._complete(file)
         finally:

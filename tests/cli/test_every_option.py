@@ -23,7 +23,7 @@ SEEN_BY = {
     "cli/test_members_at_scale.py": "--limit",
     "cli/registry/test_image.py": "--layers --history --details --platform --all-platforms --run-hint --multinode "
     "--add-label --remove-label --stdin-to --print-env --desc",
-    "cli/registry/test_model.py": "--no-progress --wide --mine --owner --access-type --product-name --policy "
+    "cli/registry/test_model.py": "--no-progress --progress --wide --mine --owner --access-type --product-name --policy "
     "--release-type --signed --label --label-set --metrics --bias-filename --explainability-filename "
     "--privacy-filename --safety-security-filename --strict --set-latest --source --base-version --no-commit --dest "
     "--file --exclude --dest-exact --no-resume --verify-only --dry-run",

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import termios
 import time
@@ -37,6 +38,10 @@ class Terminal:
             assert time.monotonic() < deadline, f"'{text}' is not in {self.seen[self._expected :]!r}"
             assert self._read(0.1) or self._process.poll() is None, f"'{text}' never came: {self.seen!r}"
         self._expected = self.seen.index(text, self._expected) + len(text)
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Give the terminal a size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def type(self, line: str) -> None:
         """Type a line."""

@@ -141,13 +141,21 @@ class _Upload:
         self._stop_if_cancelled()
         if self.failed:
             return self._outcome(files, started_s, known=known, status=str(present.status or ""))
-        self.api.commit(
-            self.ref, [(file.path, digests[file.path]) for file in files], base_version=request.base_version
-        )
-        if request.commit:
-            present = self._complete()
+        present = self._commit(files, digests, present)
         self.state.discard()
         return self._outcome(files, started_s, known=known, status=str(present.status or ""))
+
+    def _commit(
+        self, files: Sequence[LocalFile], digests: dict[str, str], present: ArtifactVersion
+    ) -> ArtifactVersion:
+        """Bind the files to the version, and complete it unless it is to stay open; returns the version."""
+        contents = [(file.path, digests[file.path]) for file in files]
+        self.progress.begin("commit", 0, 0)
+        try:
+            self.api.commit(self.ref, contents, base_version=self.request.base_version)
+            return self._complete() if self.request.commit else present
+        finally:
+            self.progress.end()
 
     def _open_version(self) -> ArtifactVersion:
         """Create the version, or find the one to go on with."""

@@ -248,7 +248,10 @@ def test_a_second_run_says_that_nothing_was_moved(ngc: Shell, org: str) -> None:
     ngc.ok(f"registry model create {org}/bert")
     uploaded(ngc, f"{org}/bert:1")
     line = f"registry model download-version {org}/bert:1"
-    assert ngc.ok(line).startswith("Downloaded 10 B in ")
+    first = ngc(line, "--progress", "json")
+    assert first.out.startswith("Downloaded 10 B in ")
+    assert json.loads(first.err.splitlines()[-1])["progress"]["files_done"] == 2
+    assert ngc(line, "--progress", "loud").code == 2
     assert ngc.ok(line).startswith("Nothing to download: all 2 files were there before, 10 B\n")
     assert ngc.ok(line, "--verify-only").startswith("Verified 10 B in ")
     again = ngc.ok(f"registry model upload-version {org}/bert:1 --source {org}-bert-1")
