@@ -179,6 +179,8 @@ def _report(error: NgcError, runtime: Runtime) -> int:
     if 10 <= code <= 18 and os.environ.get("NGC_CLI_EXIT_CODES") == "compat":
         code = ExitCode.ERROR
     context = runtime.identity_note() if error.status in (401, 403, 404) else ""
+    if error.exit_code == ExitCode.NETWORK:
+        context = runtime.local_registry_note()
     # Which request failed is the operation: told where the error does not name a thing by itself.
     told = error.request and error.status not in (401, 403, 404, 409)
     request = f"Request: {error.request.partition('?')[0]}" if told else ""

@@ -23,13 +23,15 @@ class _LocalGroup(Group):
 
 app = typer.Typer(cls=_LocalGroup, help="A registry of your own on this machine.")
 
-PROFILE = "local"
 ADMINISTRATOR = "admin@localhost"
 _INSTALL = "Install it with: pip install 'ngc-cli[local]'"
 
 DataDirOpt = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where the registry keeps everything.  [default: ~/.ngc/local]"),
+    typer.Option(
+        "--data-dir",
+        help="Where the registry keeps everything.  [default: the folder of the profile, else ~/.ngc/local]",
+    ),
 ]
 
 
@@ -49,15 +51,16 @@ def start(
 ) -> None:
     """Start the registry in the background and store a profile for it."""
     run = Runtime.of(ctx)
-    folder = resolve_data_dir(data_dir)
+    folder = resolve_data_dir(run, data_dir)
+    profile = _profile(run, folder)
     flags = {"--tls-self-signed": tls_self_signed, "--insecure-http": insecure_http}
     options = ["--host", host, "--port", str(port), *(name for name, is_on in flags.items() if is_on)]
     running, is_new = _start(folder, options)
-    org = run.flags.org or _stored_org() or "local"
-    key = _prepare(folder, org)
-    _store_profile(run, running, org, key)
+    org = run.flags.org or _stored_org(profile) or "local"
+    key = _prepare(folder, org, profile)
+    _store_profile(run, running, folder, profile, org, key)
     what = "The registry is running." if is_new else "The registry was running already."
-    run.output.show(_block(running, folder, org), headline=what)
+    run.output.show(_block(running, folder, profile, org), headline=what)
 
 
 @app.command("stop", cls=Command)
@@ -66,7 +69,7 @@ def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     from ngc_cli.server import process
 
     run = Runtime.of(ctx)
-    running = process.find(resolve_data_dir(data_dir))
+    running = process.find(resolve_data_dir(run, data_dir))
     if running is not None:
         process.stop(running)
     text = f"Stopped the registry (process {running.pid})." if running else "The registry was not running."
@@ -79,7 +82,7 @@ def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     from ngc_cli.server import process
 
     run = Runtime.of(ctx)
-    folder = resolve_data_dir(data_dir)
+    folder = resolve_data_dir(run, data_dir)
     running = process.find(folder)
     if running is None:
         run.output.done(f"No registry is running in '{folder}'.", running=False, data_dir=str(folder))
@@ -92,7 +95,8 @@ def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
             pid=running.pid,
         )
         raise typer.Exit(1)
-    run.output.show(_block(running, folder, _stored_org(), is_status=True))
+    profile = _profile(run, folder)
+    run.output.show(_block(running, folder, profile, _stored_org(profile), is_status=True))
 
 
 @app.command("env", cls=Command)
@@ -101,8 +105,9 @@ def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     import shlex
 
     run = Runtime.of(ctx)
-    folder = resolve_data_dir(data_dir)
-    exports = environment(_require_running(folder), _stored_org(), _stored_key())
+    folder = resolve_data_dir(run, data_dir)
+    profile = _profile(run, folder)
+    exports = environment(_require_running(folder), _stored_org(profile), _stored_key(profile))
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
     run.output.value("\n".join(lines), **exports)
 
@@ -137,9 +142,10 @@ def demo(
     )
 
 
-def resolve_data_dir(data_dir: Path | None) -> Path:
-    """The data directory of a command: the one given, else ``local`` beside the config file."""
-    from ngc_cli.config.store import config_path
+def resolve_data_dir(run: Runtime, data_dir: Path | None) -> Path:
+    """The data directory of a command: the one given, else that of the profile (services/local_registries.py)."""
+    from ngc_cli.config.store import config_path, load
+    from ngc_cli.services.local_registries import chosen_folder
 
     if data_dir is not None:
         return data_dir.absolute()
@@ -147,7 +153,17 @@ def resolve_data_dir(data_dir: Path | None) -> Path:
     if config is None:
         raise ConfigError("there is no home folder for the registry's data", hint="Name one with --data-dir.")
     config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return config.parent / "local"
+    return chosen_folder(load(config), run.flags.profile or "", config.parent / "local")
+
+
+def _profile(run: Runtime, folder: Path) -> str:
+    """The profile of the registry in a folder, whether it exists yet or not."""
+    from ngc_cli.config.store import config_path, load
+    from ngc_cli.services.local_registries import profile_for
+
+    config = config_path(os.environ)
+    default_folder = config.parent / "local" if config is not None else folder
+    return profile_for(load(config), run.flags.profile or "", folder, default_folder)
 
 
 def environment(running: Running, org: str, key: str) -> dict[str, str]:
@@ -234,11 +250,11 @@ def _require_running(folder: Path) -> Running:
     return running
 
 
-def _prepare(folder: Path, org: str) -> str:
+def _prepare(folder: Path, org: str, profile: str) -> str:
     """The administrator's key: the stored one while the registry knows it, with a role in the org; else a new one."""
     from ngc_cli.server import admin
 
-    known = _stored_key()
+    known = _stored_key(profile)
     with open_data(folder).writing() as db:
         if known and admin.knows_key(db, known):
             user = admin.ensure_user(db, ADMINISTRATOR, "Administrator")
@@ -247,38 +263,42 @@ def _prepare(folder: Path, org: str) -> str:
     return new_admin_key(folder, org)
 
 
-def _store_profile(run: Runtime, running: Running, org: str, key: str) -> None:
-    """Keep address, org and key as profile ``local``; current when nothing was configured before."""
+def _store_profile(run: Runtime, running: Running, folder: Path, profile: str, org: str, key: str) -> None:
+    """Keep address, folder, org and key as a profile; current when nothing was configured before."""
     from ngc_cli.config.secrets import Secret
-    from ngc_cli.config.store import require_config_path
+    from ngc_cli.config.store import load, require_config_path
     from ngc_cli.records import Org
     from ngc_cli.services.configuration import NO_ADDRESSES, change_profile, org_values
+    from ngc_cli.services.local_registries import DATA_DIR
 
     addresses = {**NO_ADDRESSES, "api_url": running.url, "ca_bundle": running.ca_bundle}
-    values = {**org_values(Org(org)), **addresses}
-    saved = change_profile(require_config_path(os.environ), PROFILE, values, api_key=Secret(key))
+    values = {**org_values(Org(org)), **addresses, DATA_DIR: str(folder)}
+    path = require_config_path(os.environ)
+    saved = change_profile(path, profile, values, api_key=Secret(key))
     run.output.note(saved.note)
+    if load(path).active != profile:
+        run.output.note(f"Use it with --profile {profile}, or from now on with 'ngc config use {profile}'.")
 
 
-def _stored_org() -> str:
+def _stored_org(profile: str) -> str:
     from ngc_cli.config.store import config_path, load
 
-    return load(config_path(os.environ)).profiles.get(PROFILE, {}).get("org", "")
+    return load(config_path(os.environ)).profiles.get(profile, {}).get("org", "")
 
 
-def _stored_key() -> str:
-    """The key of profile ``local``; empty when there is none or the keyring does not give it out."""
+def _stored_key(profile: str) -> str:
+    """The key of a profile; empty when there is none or the keyring does not give it out."""
     from ngc_cli.config.store import require_config_path
     from ngc_cli.services.configuration import stored_key
 
     try:
-        key = stored_key(require_config_path(os.environ), PROFILE)
+        key = stored_key(require_config_path(os.environ), profile)
         return key.reveal() if key is not None else ""
     except ConfigError:
         return ""
 
 
-def _block(running: Running, folder: Path, org: str, *, is_status: bool = False) -> Block:
+def _block(running: Running, folder: Path, profile: str, org: str, *, is_status: bool = False) -> Block:
     from urllib.parse import urlsplit
 
     from ngc_cli.cli.formats import Block, Field
@@ -288,7 +308,7 @@ def _block(running: Running, folder: Path, org: str, *, is_status: bool = False)
         "registry_host": urlsplit(running.url).netloc,
         "data_dir": str(folder),
         "pid": running.pid,
-        "profile": PROFILE,
+        "profile": profile,
         "org": org,
     }
     labels = ("Address", "Registry host", "Data", "Process", "Profile", "Org")

@@ -20,5 +20,6 @@ def create(
     data_dir: DataDirOpt = None,
 ) -> None:
     """Print a new API key of a user, this once; an invited person becomes a member by it."""
-    key = issue_key(resolve_data_dir(data_dir), email)
-    Runtime.of(ctx).output.value(key, email=email, key=key)
+    run = Runtime.of(ctx)
+    key = issue_key(resolve_data_dir(run, data_dir), email)
+    run.output.value(key, email=email, key=key)

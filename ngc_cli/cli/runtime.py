@@ -232,6 +232,19 @@ class Runtime:
         team = f", team '{settings.team}'" if settings.team else ""
         return f"Used {where}{team} and the API key from the {settings.origin('api_key')}."
 
+    def local_registry_note(self) -> str:
+        """How to start the registry of ``ngc local`` that the profile in use is for; empty for another profile."""
+        settings = self.__dict__.get("settings")
+        if settings is None:
+            return ""
+        from ngc_cli.config.store import load
+        from ngc_cli.services.local_registries import DATA_DIR
+
+        values = load(settings.config_path).profiles.get(settings.profile, {})
+        if not values.get(DATA_DIR) or values.get("api_url") != settings.api_url:
+            return ""
+        return f"Profile '{settings.profile}' is for a registry on this machine: 'ngc local start' starts it."
+
     def close(self) -> None:
         """End what the command has opened."""
         http = self.__dict__.get("http")

@@ -57,6 +57,35 @@ def test_a_registry_that_does_not_answer_is_told_and_can_be_ended(tmp_path: Path
         raise
 
 
+def test_each_registry_has_a_profile_of_its_own_and_is_found_by_it(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path)
+    first, second = tmp_path / "first", tmp_path / "second"
+    try:
+        started = ngc.json(f"local start --org acme --data-dir {first}")
+        assert (started["profile"], started["data_dir"]) == ("local", str(first))
+        other = ngc.run(f"local start --org beta --data-dir {second}")
+        assert "Use it with --profile local-2" in other.stderr
+        profiles = {item["profile"]: item for item in ngc.json("config list")}
+        assert (profiles["local"]["org"], profiles["local-2"]["org"]) == ("acme", "beta")
+        assert profiles["local"]["api_url"] == started["url"]
+        # Neither needs to be told the folder again, nor gets the other's key.
+        assert ngc.json("local status")["data_dir"] == str(first)
+        assert ngc.json("local status --profile local-2")["data_dir"] == str(second)
+        assert ngc.json("local env")["NGC_CLI_ORG"] == "acme"
+        assert ngc.json("local env --profile local-2")["NGC_CLI_ORG"] == "beta"
+        assert ngc.json("local key create admin@localhost")["key"]
+        assert ngc.json("org list --profile local-2")[0]["name"] == "beta"
+        assert ngc.json(f"local start --data-dir {second}")["profile"] == "local-2"
+        refused = ngc.run(f"local start --data-dir {second} --profile local", code=2)
+        assert "is not for the registry in" in refused.stderr
+    finally:
+        assert ngc.json("local stop") == {"stopped": True}
+        assert ngc.json("local stop --profile local-2") == {"stopped": True}
+    away = ngc.run("registry model list --retries 0", code=14)
+    assert "'ngc local start' starts it" in away.stderr
+
+
 @pytest.mark.slow
 def test_keep_leaves_the_demo_running(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
