@@ -111,7 +111,15 @@ def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
             if runtime.flags.version:
                 runtime.output.value(f"NGC Registry CLI {__version__}", version=__version__)
                 return ExitCode.OK
-            result = root.main(words, prog_name="ngc", standalone_mode=False, obj=runtime)
+            try:
+                result = root.main(words, prog_name="ngc", standalone_mode=False, obj=runtime)
+            except NgcError:
+                # After a change that was only planned the answers of the server are not those of that change.
+                if not runtime.planned:
+                    raise
+                result = ExitCode.OK
+            if runtime.planned:
+                runtime.show_plan()
             sys.stdout.flush()
             return result if isinstance(result, int) else ExitCode.OK
     except NgcError as error:

@@ -6,6 +6,7 @@ Source: docs/protocol/conventions.md.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -53,10 +54,25 @@ def scope_of(target: Target) -> Scope:
     return Scope(target.org, target.team)
 
 
-class ApiClient:
-    """Sends JSON to one API and returns its JSON objects, as the given identity."""
+@dataclass(frozen=True)
+class PlannedCall:
+    """A change that a dry run has not sent."""
 
-    def __init__(self, http: Http, credentials: NgcCredentials) -> None:
+    method: str
+    path: str
+    body: Any
+
+
+class ApiClient:
+    """Sends JSON to one API and returns its JSON objects, as the given identity.
+
+    With a list of ``planned`` calls it only reads: changes are noted there, and answered with an empty object.
+    """
+
+    def __init__(
+        self, http: Http, credentials: NgcCredentials, planned: list[PlannedCall] | None = None
+    ) -> None:
+        self.planned = planned
         self.http = http
         self.credentials = credentials
         self.base_url = credentials.api_url.rstrip("/")
@@ -97,6 +113,9 @@ class ApiClient:
 
         Raises the NgcError of the status, and ServerError when the body is not a JSON object.
         """
+        if self.planned is not None and method != "GET":
+            self.planned.append(PlannedCall(method, path, body))
+            return {}
         response = self.http.send(
             method,
             (base_url or self.base_url) + path,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
-from ngc_cli.cli.options import ColumnOpt, LimitOpt
+from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NgcError, PartlyFailed, UsageError
 
@@ -67,9 +67,7 @@ class AddOptions:
             "--from-csv", metavar="FILE", help="Add everybody in a file with columns email,name,role,team."
         ),
     ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --from-csv: check the file, and send nothing.")
-    ] = False
+    dry_run: DryRunOpt = False
 
     def org_roles(self) -> list[str]:
         """Roles in the org beside those in the team."""
@@ -133,6 +131,7 @@ class RoleOptions:
     remove_role: Annotated[
         list[str] | None, typer.Option("--remove-role", help="Role to take away; may be repeated.")
     ] = None
+    dry_run: DryRunOpt = False
 
     def changes(self, positional_role: str, *, in_team: bool) -> dict[str, Any]:
         """Canonical roles to ``add``, to ``remove``, and to ``replace`` all others by, or None.
@@ -187,6 +186,7 @@ def add_user(ctx: typer.Context, group: GroupName, who: str, name: str, options:
     from ngc_cli.roles import DEFAULT_ROLE, canonical_roles
 
     run = Runtime.of(ctx)
+    run.only_plan(options.dry_run and options.from_csv is None)
     members = _members(run)
     team = _chosen_team(run, group)
     addition = options.addition(who, name, team)
@@ -196,10 +196,9 @@ def add_user(ctx: typer.Context, group: GroupName, who: str, name: str, options:
             raise UsageError("--from-csv names the people; leave out EMAIL and NAME")
         _add_from_file(run, members, options.from_csv, addition, roles, dry_run=options.dry_run)
         return
-    if options.dry_run or not who:
+    if not who:
         raise UsageError(
-            "nobody to add is named" if not who else "--dry-run goes with --from-csv",
-            hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE.",
+            "nobody to add is named", hint=f"Write ngc {group} add-user EMAIL, or --from-csv FILE."
         )
     addition = replace(addition, roles=canonical_roles(roles, in_team=bool(team)))
     change, _ = _in_team(run, members, team, lambda name: members.add(replace(addition, team=name)))
@@ -233,6 +232,7 @@ def update_user(
     from ngc_cli.cli import members_views as views
 
     run = Runtime.of(ctx)
+    run.only_plan(options.dry_run)
     members = _members(run)
     team = _chosen_team(run, group)
     changes = options.changes(positional_role, in_team=bool(team))
@@ -240,9 +240,10 @@ def update_user(
     run.output.show(views.change_table(change), headline=_headline(change))
 
 
-def remove_user(ctx: typer.Context, group: GroupName, who: str) -> None:
+def remove_user(ctx: typer.Context, group: GroupName, who: str, *, dry_run: bool) -> None:
     """Take a user out."""
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     members = _members(run)
     org = members.org
     team = _own_team(run, group, "remove-user", refuse=True)
@@ -254,9 +255,10 @@ def remove_user(ctx: typer.Context, group: GroupName, who: str) -> None:
     run.output.done(f"Removed user {user.email} from {place}.", removed=[_given(removed)])
 
 
-def delete_invitation(ctx: typer.Context, group: GroupName, who: str) -> None:
+def delete_invitation(ctx: typer.Context, group: GroupName, who: str, *, dry_run: bool) -> None:
     """Take back an invitation to the org, and with it those to its teams."""
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     members = _members(run)
     org = members.org
     team = _own_team(run, group, "delete-invitation")

@@ -20,7 +20,7 @@ from ngc_cli.cli.members import (
     UserArg,
     UserNameArg,
 )
-from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
+from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
 
 
@@ -81,24 +81,27 @@ def update_user(
 
 
 @app.command("remove-user", cls=Command)
-def remove_user(ctx: typer.Context, who: UserArg) -> None:
+def remove_user(ctx: typer.Context, who: UserArg, dry_run: DryRunOpt = False) -> None:
     """Take a user out."""
-    members.remove_user(ctx, "org", who)
+    members.remove_user(ctx, "org", who, dry_run=dry_run)
 
 
 @app.command("delete-invitation", cls=Command)
-def delete_invitation(ctx: typer.Context, who: InvitationArg) -> None:
+def delete_invitation(ctx: typer.Context, who: InvitationArg, dry_run: DryRunOpt = False) -> None:
     """Take back an invitation to the org, and with it those to its teams."""
-    members.delete_invitation(ctx, "org", who)
+    members.delete_invitation(ctx, "org", who, dry_run=dry_run)
 
 
 @app.command("add-team", cls=Command)
-def add_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
+def add_team(
+    ctx: typer.Context, name: TeamNameArg, description: DescriptionArg, dry_run: DryRunOpt = False
+) -> None:
     """Create a team."""
     from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     team = orgs.create_team(run.people, run.org, name, description)
     if team.name != name:
         run.output.note(f"Names of teams are in lower case: '{name}' became '{team.name}'.")
@@ -106,24 +109,29 @@ def add_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg)
 
 
 @app.command("update-team", cls=Command)
-def update_team(ctx: typer.Context, name: TeamNameArg, description: DescriptionArg) -> None:
+def update_team(
+    ctx: typer.Context, name: TeamNameArg, description: DescriptionArg, dry_run: DryRunOpt = False
+) -> None:
     """Change the description of a team."""
     from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     team, note = orgs.update_team(run.people, run.org, name, description)
     run.output.note(note)
     run.output.show(views.team_block(team), headline="Team updated.")
 
 
 @app.command("remove-team", cls=Command)
-def remove_team(ctx: typer.Context, name: TeamNameArg) -> None:
+def remove_team(ctx: typer.Context, name: TeamNameArg, dry_run: DryRunOpt = False) -> None:
     """Remove a team."""
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     org, api = run.org, run.people
+    orgs.require_team(api, org, name)
     run.confirm(f"Remove team {name} from org {org}?")
     orgs.remove_team(api, org, name)
     removed = {"kind": "team", "name": name, "org": org}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from ngc_cli.api.client import ApiClient
+    from ngc_cli.api.client import ApiClient, PlannedCall
     from ngc_cli.api.orgs import OrgApi
     from ngc_cli.config.profiles import Settings
     from ngc_cli.events import Progress
@@ -36,6 +36,7 @@ class Runtime:
     def __init__(self, flags: GlobalFlags) -> None:
         self.flags = flags
         self.may_create_profile = False
+        self.planned: list[PlannedCall] | None = None
         self._stop_debug_log: Callable[[], None] = lambda: None
         if flags.debug:
             from ngc_cli.cli.logs import start_debug_log
@@ -50,6 +51,25 @@ class Runtime:
     def override(self, **flags: Any) -> None:
         """Change global options for this command, before the settings are read."""
         self.flags = replace(self.flags, **flags)
+
+    def only_plan(self, wanted: bool) -> None:
+        """Let this command change nothing: the API client notes what it would send (``--dry-run``).
+
+        Everything is read and checked as always. What the command would have shown after the change is left out;
+        ``show_plan`` shows the notes instead.
+        """
+        if wanted:
+            self.planned = []
+            self.__dict__.pop("output", None)
+
+    def show_plan(self) -> None:
+        """What ``--dry-run`` has found: the requests, which are the whole of what would happen."""
+        from ngc_cli.cli.plans import plan_facts, plan_text
+
+        calls, self.planned = self.planned or [], None
+        self.__dict__.pop("output", None)
+        output: Output = self.output
+        output.done(plan_text(calls), **plan_facts(calls))
 
     @cached_property
     def _resolved(self) -> Settings:
@@ -91,7 +111,11 @@ class Runtime:
 
     def _new_output(self, format_type: str) -> Output:
         colour = wants_colour(os.environ, no_color=self.flags.no_color)
-        return Output(format_type, quiet=self.flags.quiet, colour=colour)
+        if self.planned is None:
+            return Output(format_type, quiet=self.flags.quiet, colour=colour)
+        from ngc_cli.cli.plans import PlanningOutput
+
+        return PlanningOutput(self.planned, format_type, quiet=self.flags.quiet, colour=colour)
 
     @cached_property
     def http(self) -> Http:
@@ -119,7 +143,8 @@ class Runtime:
         settings = self.settings
         addresses = {"api_url": settings.api_url, "auth_url": settings.auth_url}
         addresses["search_url"] = settings.search_url
-        return ApiClient(self.http, NgcCredentials(self.http, key, org=org, team=team, **addresses))
+        credentials = NgcCredentials(self.http, key, org=org, team=team, **addresses)
+        return ApiClient(self.http, credentials, self.planned)
 
     def people_of(self, key: str) -> OrgApi:
         """Orgs and teams that a key gives access to which is not configured yet."""
@@ -180,8 +205,10 @@ class Runtime:
     def confirm(self, question: str, *, name: str = "") -> None:
         """Ask before something is destroyed; raises NotConfirmed for a no, UsageError when nobody can answer.
 
-        With a name, that is what must be typed.
+        With a name, that is what must be typed. A dry run asks nothing.
         """
+        if self.planned is not None:
+            return
         if not confirm(question, name, assume_yes=self.flags.yes, interactive=self.interactive):
             raise NotConfirmed("nothing was changed: the answer was no")
 

@@ -18,7 +18,7 @@ from ngc_cli.cli.members import (
     UserArg,
     UserNameArg,
 )
-from ngc_cli.cli.options import ColumnOpt, LimitOpt, options_from
+from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, options_from
 from ngc_cli.cli.runtime import Runtime
 
 app = typer.Typer(cls=Group, help="Teams and their users.")
@@ -75,12 +75,12 @@ def update_user(
 
 
 @app.command("remove-user", cls=Command)
-def remove_user(ctx: typer.Context, who: UserArg) -> None:
+def remove_user(ctx: typer.Context, who: UserArg, dry_run: DryRunOpt = False) -> None:
     """Take a user out."""
-    members.remove_user(ctx, "team", who)
+    members.remove_user(ctx, "team", who, dry_run=dry_run)
 
 
 @app.command("delete-invitation", cls=Command)
-def delete_invitation(ctx: typer.Context, who: InvitationArg) -> None:
+def delete_invitation(ctx: typer.Context, who: InvitationArg, dry_run: DryRunOpt = False) -> None:
     """Take back an invitation to the org, and with it those to its teams."""
-    members.delete_invitation(ctx, "team", who)
+    members.delete_invitation(ctx, "team", who, dry_run=dry_run)

@@ -8,6 +8,7 @@ import typer
 
 from ngc_cli.cli.groups import Command, Group
 from ngc_cli.cli.members import UserArg
+from ngc_cli.cli.options import DryRunOpt
 from ngc_cli.cli.runtime import Runtime
 
 
@@ -48,12 +49,14 @@ def info(ctx: typer.Context, who: UserArg) -> None:
 def update(
     ctx: typer.Context,
     name: Annotated[str, typer.Option("--name", "-n", help="Your new name.")] = "",
+    dry_run: DryRunOpt = False,
 ) -> None:
     """Change your name."""
     from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     api = run.people
     if not name:
         run.output.note("Nothing to update: give a new name with --name.")

@@ -317,7 +317,6 @@ def test_org_roles_come_with_the_invitation_to_a_team(
         ("org add-user a@b.c --role ORG_OWNER --team red", "org as a whole"),
         ("org add-user", "nobody"),
         ("org add-user a@b.c X --name Y", "two names"),
-        ("org add-user a@b.c --dry-run", "--from-csv"),
         ("org add-user a@b.c --from-csv f.csv", "leave out"),
         ("team add-user a@b.c --team red --org-role TEAM_ADMIN", "belongs to a team"),
         ("org update-user a@b.c --role REGISTRY_READ --add-role REGISTRY_USER", "--role"),

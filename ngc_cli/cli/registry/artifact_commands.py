@@ -13,6 +13,7 @@ import typer
 
 from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli import targets
+from ngc_cli.cli.options import DryRunOpt
 from ngc_cli.cli.registry.fields import (
     ArtifactOptions,
     LabelOptions,
@@ -49,6 +50,7 @@ class CreateOptions:
         str | None, text_option("--from", "Copy what is not given from this one.", "TARGET")
     ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Insist on all descriptions.")] = False
+    dry_run: DryRunOpt = False
 
 
 def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOptions) -> None:
@@ -101,6 +103,7 @@ def create(
     from ngc_cli.services.artifacts import catalog as artifacts
 
     run = Runtime.of(ctx)
+    run.only_plan(options.dry_run)
     ref = targets.artifact(run, target, version=False)
     record = description.record()
     if options.source is not None:
@@ -123,12 +126,14 @@ def update(
     version: VersionOptions,
     *,
     set_latest: bool,
+    dry_run: bool,
 ) -> None:
     """Change an artifact, or one version of it."""
     from ngc_cli.cli.registry import artifact_views as views
     from ngc_cli.services.artifacts import catalog as artifacts
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     ref = targets.artifact(run, target)
     noun = _noun(ctx, kind, kind)
     if ref.version:

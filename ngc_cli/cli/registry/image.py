@@ -264,12 +264,13 @@ def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
 
 @app.command("create", cls=ImageCommand)
 @options_from(options=ImageOptions)
-def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
+def create(ctx: typer.Context, target: ImageArg, options: ImageOptions, dry_run: DryRunOpt = False) -> None:
     """Create an image repository, without images yet."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     ref = targets.image(run, target, tag=False)
     item = images.create(run.images.api, ref, options.record())
     run.output.show(
@@ -279,12 +280,19 @@ def create(ctx: typer.Context, target: ImageArg, options: ImageOptions) -> None:
 
 @app.command("update", cls=ImageCommand)
 @options_from(options=ImageUpdateOptions, labels=LabelOptions)
-def update(ctx: typer.Context, target: ImageArg, options: ImageUpdateOptions, labels: LabelOptions) -> None:
+def update(
+    ctx: typer.Context,
+    target: ImageArg,
+    options: ImageUpdateOptions,
+    labels: LabelOptions,
+    dry_run: DryRunOpt = False,
+) -> None:
     """Change what is said about an image repository."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     ref = targets.image(run, target, tag=False)
     if not given(options) and not given(labels):
         raise UsageError(f"nothing to update in {ref.path}", hint="Give at least one option; -h lists them.")
@@ -295,11 +303,12 @@ def update(ctx: typer.Context, target: ImageArg, options: ImageUpdateOptions, la
 
 
 @app.command("set-latest", cls=ImageCommand)
-def set_latest(ctx: typer.Context, target: ImageArg) -> None:
+def set_latest(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
     """Make a tag the latest of its repository."""
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
+    run.only_plan(dry_run)
     ref = targets.image(run, target, tag=True)
     images.set_latest(run.images.api, ref)
     run.output.done(f"The latest tag of {ref.path} is now {ref.tag}.", repository=ref.path, latestTag=ref.tag)

@@ -10,7 +10,7 @@ import typer
 
 from ngc_cli.api.kinds import MODEL
 from ngc_cli.cli.groups import Command, Group, OptionAlias
-from ngc_cli.cli.options import FilterArg, TargetArg, options_from
+from ngc_cli.cli.options import DryRunOpt, FilterArg, TargetArg, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
 from ngc_cli.cli.registry.artifact_commands import (
     CreateOptions,
@@ -110,9 +110,12 @@ def update(
     labels: LabelOptions,
     version: ModelVersionOptions,
     set_latest: SetLatestOpt = False,
+    dry_run: DryRunOpt = False,
 ) -> None:
     """Change a model, or one version of it."""
-    artifact_commands.update(ctx, MODEL, target, description, labels, version, set_latest=set_latest)
+    artifact_commands.update(
+        ctx, MODEL, target, description, labels, version, set_latest=set_latest, dry_run=dry_run
+    )
 
 
 @app.command("remove", cls=ModelCommand)

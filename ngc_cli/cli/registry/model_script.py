@@ -12,7 +12,7 @@ import typer
 
 from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli.groups import Command, Group, OptionAlias
-from ngc_cli.cli.options import FilterArg, TargetArg, options_from
+from ngc_cli.cli.options import DryRunOpt, FilterArg, TargetArg, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
 from ngc_cli.cli.registry.artifact_commands import (
     CreateOptions,
@@ -133,9 +133,12 @@ def update(
     labels: LabelOptions,
     version: ModelScriptUpdateOptions,
     set_latest: SetLatestOpt = False,
+    dry_run: DryRunOpt = False,
 ) -> None:
     """Change a model-script, or one version of it."""
-    artifact_commands.update(ctx, MODEL_SCRIPT, target, description, labels, version, set_latest=set_latest)
+    artifact_commands.update(
+        ctx, MODEL_SCRIPT, target, description, labels, version, set_latest=set_latest, dry_run=dry_run
+    )
 
 
 @app.command("remove", cls=ModelScriptCommand)
