@@ -54,12 +54,11 @@ def main() -> int:
         if "PYTHONPATH" in os.environ:
             environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
         ngc = [sys.executable, "-c", "from ngc_cli.main import run; run()"]
-        completing = {**environ, "_NGC_COMPLETE": "complete_bash", "COMP_WORDS": "ngc reg", "COMP_CWORD": "1"}
         commands = {
             "python -c pass": ([sys.executable, "-c", "pass"], environ),
             "--version": ([*ngc, "--version"], environ),
             "--help": ([*ngc, "--help"], environ),
-            "completion": (ngc, completing),
+            "completion": ([*ngc, "__complete", "bash", "ngc registry mo", ":="], environ),
             "leaf -h": ([*ngc, "registry", "model", "upload-version", "-h"], environ),
             "leaf, one request": (
                 [*ngc, "registry", "model", "info", "acme/bert", "--format_type", "json"],

@@ -1,10 +1,14 @@
-_ngc_completion() {
-    local IFS=$'
-'
-    COMPREPLY=( $( env COMP_WORDS="${COMP_WORDS[*]}" \
-                   COMP_CWORD=$COMP_CWORD \
-                   _NGC_COMPLETE=complete_bash $1 ) )
-    return 0
+# Completion of ngc and ngc-registry for bash.
+_ngc() {
+    local IFS=$'\n' kind line
+    COMPREPLY=()
+    while read -r line; do
+        if [[ -z $kind ]]; then kind=$line; else COMPREPLY+=("${line%%$'\t'*}"); fi
+    done < <("$1" __complete bash "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
+    case $kind in
+        open) compopt -o nospace ;;
+        files) compopt -o default ;;
+        folders) compopt -o dirnames ;;
+    esac
 }
-
-complete -o default -F _ngc_completion ngc
+complete -F _ngc ngc ngc-cli ngc-registry

@@ -1,19 +1,14 @@
-Import-Module PSReadLine
-Set-PSReadLineKeyHandler -Chord Tab -Function MenuComplete
-$scriptblock = {
+# Completion of ngc and ngc-registry for PowerShell.
+Register-ArgumentCompleter -Native -CommandName ngc, ngc-cli, ngc-registry -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
-    $Env:_NGC_COMPLETE = "complete_powershell"
-    $Env:_TYPER_COMPLETE_ARGS = $commandAst.ToString()
-    $Env:_TYPER_COMPLETE_WORD_TO_COMPLETE = $wordToComplete
-    ngc | ForEach-Object {
-        $commandArray = $_ -Split ":::"
-        $command = $commandArray[0]
-        $helpString = $commandArray[1]
-        [System.Management.Automation.CompletionResult]::new(
-            $command, $command, 'ParameterValue', $helpString)
+    $words = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
+        ForEach-Object { $_.ToString() })
+    $program, $words = $words
+    $last = if ($wordToComplete) { $wordToComplete } else { '""' }
+    $answer = @(& $program __complete powershell @words $last 2>$null)
+    $answer | Select-Object -Skip 1 | ForEach-Object {
+        $value, $help = $_ -split "`t", 2
+        $text = if ($help) { $help } else { $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $text)
     }
-    $Env:_NGC_COMPLETE = ""
-    $Env:_TYPER_COMPLETE_ARGS = ""
-    $Env:_TYPER_COMPLETE_WORD_TO_COMPLETE = ""
 }
-Register-ArgumentCompleter -Native -CommandName ngc -ScriptBlock $scriptblock

@@ -76,6 +76,14 @@ def main(argv: Sequence[str]) -> int:
         except OSError as error:
             return _report_unwritable(error)
         return 0
+    if argv and argv[0].startswith("__"):
+        from ngc_cli.completion import COMMAND, FETCH_COMMAND
+
+        if argv[0] in (COMMAND, FETCH_COMMAND):
+            from ngc_cli.cli import completion
+
+            answer = completion.complete if argv[0] == COMMAND else completion.fetch
+            return answer(argv[1:])
     from ngc_cli.cli.globals import GlobalFlags, extract_global_options
     from ngc_cli.cli.root import command_tree
     from ngc_cli.cli.runtime import Runtime
@@ -100,12 +108,6 @@ def _run_command(root: RootGroup, words: list[str], runtime: Runtime) -> int:
     from ngc_cli.cli.signals import Terminated, sigterm_raises
     from ngc_cli.errors import ExitCode, NgcError
 
-    if "_NGC_COMPLETE" in os.environ and {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"}.isdisjoint(os.environ):
-        return ExitCode.USAGE  # no shell asks so, and there is nobody to tell
-    if "_NGC_COMPLETE" in os.environ:
-        from typer.completion import completion_init  # type: ignore[attr-defined]
-
-        completion_init()
     try:
         with sigterm_raises():
             if runtime.flags.version:

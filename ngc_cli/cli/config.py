@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from ngc_cli.cli.completers import Offer, profiles, words
 from ngc_cli.cli.groups import Command, Group, OptionAlias
+from ngc_cli.cli.help import examples
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, NetworkError, UsageError
 
@@ -18,8 +20,21 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Group, help="Set, show and switch the configuration.")
 
+
+def _setting_names(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """What ``get`` and ``unset`` take."""
+    from ngc_cli.cli.config_views import SETTING_OF_KEY
+
+    return list(SETTING_OF_KEY)
+
+
 KeyArg = Annotated[
-    str, typer.Argument(metavar="KEY", help="A setting by the name that 'ngc config current' gives it.")
+    str,
+    typer.Argument(
+        metavar="KEY",
+        autocompletion=_setting_names,
+        help="A setting by the name that 'ngc config current' gives it.",
+    ),
 ]
 
 
@@ -30,6 +45,16 @@ class SetCommand(Command):
 
 
 @app.command("set", cls=SetCommand)
+@examples(
+    (
+        "ngc config set --org nvidia --team myteam --format_type json",
+        "Without questions; what is not named stays.",
+    ),
+    (
+        "ngc config set --profile lab --api-url https://registry.example.com --no-validate",
+        "Another registry, in a profile of its own.",
+    ),
+)
 def set_(
     ctx: typer.Context,
     api_key_stdin: Annotated[
@@ -39,13 +64,31 @@ def set_(
         bool, typer.Option("--no-validate", help="Do not ask the server whether key, org and team are good.")
     ] = False,
     storage: Annotated[
-        str | None, typer.Option("--storage", metavar="auto|keyring|file", help="Where to keep the API key.")
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="auto|keyring|file",
+            autocompletion=words("auto", "keyring", "file"),
+            help="Where to keep the API key; auto, which is the keyring if there is one, by default.",
+        ),
     ] = None,
     auth_option: Annotated[
-        str, typer.Option("--auth-option", metavar="api-key", help="How to sign in.")
+        str,
+        typer.Option(
+            "--auth-option",
+            metavar="api-key",
+            autocompletion=words("api-key"),
+            help="How to sign in.",
+        ),
     ] = "api-key",
     name: Annotated[
-        str | None, typer.Option("--name", help="Profile to change or to make; the same as --profile.")
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="PROFILE",
+            autocompletion=profiles,
+            help="Profile to change or to make; the same as --profile.",
+        ),
     ] = None,
 ) -> None:
     """Set API key, output format, org and team; asks for them unless options give some."""
@@ -77,6 +120,10 @@ def set_(
 
 
 @app.command("current", cls=Command)
+@examples(
+    ("ngc config current", "What is in effect, and where it comes from."),
+    ("ngc config current --explain", "Every value on offer for each setting."),
+)
 def current(
     ctx: typer.Context,
     explain: Annotated[
@@ -92,6 +139,9 @@ def current(
 
 
 @app.command("list", cls=Command)
+@examples(
+    ("ngc config list", "All profiles."),
+)
 def list_(ctx: typer.Context) -> None:
     """List the profiles."""
     from ngc_cli.cli import config_views
@@ -103,8 +153,14 @@ def list_(ctx: typer.Context) -> None:
 
 
 @app.command("use", cls=Command)
+@examples(
+    ("ngc config use lab", "Commands use profile lab from now on."),
+)
 def use(
-    ctx: typer.Context, profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Which one.")]
+    ctx: typer.Context,
+    profile: Annotated[
+        str, typer.Argument(metavar="PROFILE", autocompletion=profiles, help="The profile to use.")
+    ],
 ) -> None:
     """Make a profile the one that commands use from now on."""
     from ngc_cli.services import configuration
@@ -117,6 +173,9 @@ def use(
 
 
 @app.command("get", cls=Command)
+@examples(
+    ("ngc config get org", "The org in effect, for a script."),
+)
 def get(ctx: typer.Context, key: KeyArg) -> None:
     """Print one setting in effect; the API key is masked."""
     from ngc_cli.cli import config_views
@@ -134,6 +193,9 @@ def get(ctx: typer.Context, key: KeyArg) -> None:
 
 
 @app.command("unset", cls=Command)
+@examples(
+    ("ngc config unset team", "Work in the org as a whole again."),
+)
 def unset(ctx: typer.Context, key: KeyArg) -> None:
     """Remove one setting from the profile; removing the org removes the team too."""
     from ngc_cli.config.profiles import selected_profile
@@ -150,6 +212,9 @@ def unset(ctx: typer.Context, key: KeyArg) -> None:
 
 
 @app.command("path", cls=Command)
+@examples(
+    ("ngc config path", "Where the file is."),
+)
 def path_(ctx: typer.Context) -> None:
     """Print where the configuration file is."""
     from ngc_cli.cli.formats import Table
@@ -161,6 +226,10 @@ def path_(ctx: typer.Context) -> None:
 
 
 @app.command("clear", cls=Command)
+@examples(
+    ("ngc config clear --profile lab", "Remove one profile and its key."),
+    ("ngc config clear --yes", "Remove everything, without being asked."),
+)
 def clear(ctx: typer.Context) -> None:
     """Remove the configuration: all of it, or one profile with --profile."""
     from ngc_cli.config.store import ConfigFile, load
@@ -186,12 +255,16 @@ def clear(ctx: typer.Context) -> None:
 
 
 @app.command("clear-cache", cls=Command)
+@examples(
+    ("ngc config clear-cache", "Forget what can be fetched again."),
+)
 def clear_cache(ctx: typer.Context) -> None:
-    """Remove the tokens that the official client caches; this one keeps none on disk."""
+    """Remove what is cached: names for the TAB key, and tokens of the official client; this one keeps none on disk."""
+    from ngc_cli.cli import completion_cache
     from ngc_cli.services import configuration
 
     run = Runtime.of(ctx)
-    _show_removed(run, configuration.clear_cache(_path()))
+    _show_removed(run, [*configuration.clear_cache(_path()), *completion_cache.clear(os.environ)])
 
 
 def _check_options(run: Runtime, storage: str | None, auth_option: str, name: str | None) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from ngc_cli import __version__
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.help import Example
 from ngc_cli.cli.options import options_from
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ExitCode
@@ -39,6 +40,19 @@ class _DiagGroup(Group):
         """The command of the first word, when all words are commands."""
         words = cmd_name.split(",")
         return super().get_command(ctx, words[0]) if all(word in self.commands for word in words) else None
+
+
+class _DiagCommand(Command):
+    """One of the forms of ``diag``, which are the same function."""
+
+    @property
+    def examples(self) -> list[Example]:
+        """What help shows; the first one is this form."""
+        return [
+            Example(f"ngc diag {self.name} --no-external-ip", str(self.short_help)),
+            Example("ngc diag client,user", "Two of them."),
+            Example("ngc diag client --output ticket.zip", "A bundle for a support ticket, without secrets."),
+        ]
 
 
 app = typer.Typer(
@@ -99,7 +113,7 @@ def diag(ctx: typer.Context, options: Options) -> None:
 
 
 for _name, _help in _FORMS.items():
-    app.command(_name, cls=Command, short_help=_help)(diag)
+    app.command(_name, cls=_DiagCommand, short_help=_help)(diag)
 
 
 def _examination(run: Runtime, forms: Sequence[Form]) -> Examination:

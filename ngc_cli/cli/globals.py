@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
+from ngc_cli.cli.completers import files_here, live, profiles, words
 from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import UsageError
 from ngc_cli.similar import did_you_mean
@@ -24,15 +25,40 @@ _DASHES = str.maketrans({"\u2013": "-", "\u2014": "--", "\u2212": "-"})
 class GlobalFlags:
     """Values of the global options; None or False when not given."""
 
+    heading: ClassVar = "Global options, anywhere on the line"
+
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
     format_type: Annotated[
         str | None,
-        typer.Option("--format_type", "--format-type", metavar="|".join(FORMATS), help="Output format."),
+        typer.Option(
+            "--format_type",
+            "--format-type",
+            metavar="|".join(FORMATS),
+            autocompletion=words(*FORMATS),
+            help="Form of the output; ascii by default.",
+        ),
     ] = None
-    org: Annotated[str | None, typer.Option("--org", help="Organization; 'no-org' for none.")] = None
-    team: Annotated[str | None, typer.Option("--team", help="Team; 'no-team' for none.")] = None
+    org: Annotated[
+        str | None,
+        typer.Option(
+            "--org", metavar="ORG", autocompletion=live("orgs"), help="Org to work in; no-org for none."
+        ),
+    ] = None
+    team: Annotated[
+        str | None,
+        typer.Option(
+            "--team", metavar="TEAM", autocompletion=live("teams"), help="Team to work in; no-team for none."
+        ),
+    ] = None
     profile: Annotated[
-        str | None, typer.Option("--profile", "--config-profile", help="Configuration profile to use.")
+        str | None,
+        typer.Option(
+            "--profile",
+            "--config-profile",
+            metavar="PROFILE",
+            autocompletion=profiles,
+            help="Profile of the configuration to use.",
+        ),
     ] = None
     ace: Annotated[str | None, typer.Option("--ace", hidden=True, help="Has no effect.")] = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")] = False
@@ -47,12 +73,22 @@ class GlobalFlags:
         ),
     ] = None
     no_color: Annotated[bool, typer.Option("--no-color", help="Use no colour.")] = False
-    api_url: Annotated[str | None, typer.Option("--api-url", help="Address of the registry's API.")] = None
-    ca_bundle: Annotated[
-        str | None, typer.Option("--ca-bundle", help="File of trusted certificates (PEM).")
+    api_url: Annotated[
+        str | None, typer.Option("--api-url", metavar="URL", help="Address of the registry's API.")
     ] = None
-    timeout: Annotated[str | None, typer.Option("--timeout", help="Seconds to wait for an answer.")] = None
-    retries: Annotated[str | None, typer.Option("--retries", help="Tries after the first one.")] = None
+    ca_bundle: Annotated[
+        str | None,
+        typer.Option(
+            "--ca-bundle", metavar="FILE", autocompletion=files_here, help="Trusted certificates, in PEM."
+        ),
+    ] = None
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="SECONDS", help="How long to wait for an answer; 30 by default."),
+    ] = None
+    retries: Annotated[
+        str | None, typer.Option("--retries", metavar="N", help="Tries after the first one; 4 by default.")
+    ] = None
     debug: Annotated[bool, typer.Option("--debug", help="Log requests, without secrets, to stderr.")] = False
 
 

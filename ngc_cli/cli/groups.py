@@ -14,20 +14,17 @@ A group that has sub-groups, or names that it refuses, says so in a subclass of 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
+from ngc_cli.cli import help
 from ngc_cli.errors import UsageError
 from ngc_cli.similar import did_you_mean
 
-GLOBAL_OPTIONS_NOTE = (
-    "Global options work here too: --format_type, --org, --team, --profile, --debug, --quiet, --yes "
-    "('ngc -h' lists them all)."
-)
 # 100 columns keep the longest help line of an option on one line; narrower terminals wrap it.
 _CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -46,6 +43,8 @@ class Group(TyperGroup):
     subgroups: ClassVar[Mapping[str, Subgroup]] = {}
     not_supported: ClassVar[Collection[str]] = ()
     """Names of the official client that this one does not have."""
+    examples: ClassVar[Sequence[help.Example]] = ()
+    """What help shows of a group that has no commands of its own."""
 
     def __init__(self, **settings: Any) -> None:
         fixed = {
@@ -57,7 +56,7 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the visible sub-groups and commands, in the order in which they are declared."""
-        return [name for name, _ in self._summaries()]
+        return [name for name, _ in self.summaries()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command or sub-group of that name, imported if need be; None when there is none.
@@ -84,22 +83,23 @@ class Group(TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the table of commands without importing a sub-group."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self._summaries()))
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page of the group without importing a sub-group."""
+        help.write(help.page(self, ctx), formatter, global_options=_inherited(self, ctx), is_group=True)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Commands and sub-groups that begin with what is typed."""
+        """Commands, sub-groups and options that begin with what is typed."""
         from typer.models import CompletionItem  # type: ignore[attr-defined]
 
+        if incomplete.startswith("-"):
+            return option_items(ctx, self, incomplete)
         return [
             CompletionItem(name, help=summary)
-            for name, summary in self._summaries()
+            for name, summary in self.summaries()
             if name.startswith(incomplete)
         ]
 
-    def _summaries(self) -> Iterator[tuple[str, str]]:
+    def summaries(self) -> Iterator[tuple[str, str]]:
         """Name and one line of help of everything that is visible."""
         for name, subgroup in self.subgroups.items():
             if not subgroup.hidden:
@@ -124,8 +124,15 @@ class Command(TyperCommand):
     """Options of the official client that this one does not have, and why."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:
-        fixed = {"epilog": GLOBAL_OPTIONS_NOTE, "rich_markup_mode": None}
-        super().__init__(name, **{**settings, **fixed})
+        super().__init__(name, **{**settings, "rich_markup_mode": None})
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page of the command."""
+        help.write(help.page(self, ctx), formatter, global_options=_inherited(self, ctx))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Options that begin with what is typed, the global ones as well."""
+        return option_items(ctx, self, incomplete) if incomplete.startswith("-") else []
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Rename options, refuse those that have a reason, and check for repetition before the usual parsing."""
@@ -164,6 +171,40 @@ class Command(TyperCommand):
         if alias.warning:
             ctx.obj.output.warn(alias.warning)
         return alias.option
+
+
+def _inherited(command: Any, ctx: Any) -> list[str]:
+    """Names of the options of the program that are not the command's own."""
+    root = ctx.find_root().command
+    if command is root:
+        return []
+    return [item.opts[0] for item in root.params if not item.hidden and item.opts[0] != "--version"]
+
+
+def option_items(ctx: Any, command: Any, incomplete: str) -> list[Any]:
+    """Completion items of the options of a command and of the program, those already given left out.
+
+    Each by its first long name, and by another name only when that is what is typed.
+    """
+    from typer.models import CompletionItem  # type: ignore[attr-defined]
+
+    root = ctx.find_root().command
+    commands = [command] if command is root else [command, root]
+    parameters = {param.opts[0]: param for item in commands for param in item.get_params(ctx)}
+    items = []
+    for param in parameters.values():
+        if param.param_type_name != "option" or param.hidden or _is_given(ctx, param):
+            continue
+        names = [name for name in param.opts if name.startswith(incomplete) and name.startswith("--")][:1]
+        names += [name for name in param.secondary_opts if name.startswith(incomplete)]
+        items += [CompletionItem(name, help=param.help) for name in names]
+    return items
+
+
+def _is_given(ctx: Any, param: Any) -> bool:
+    from typer._click.core import ParameterSource
+
+    return not param.multiple and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
 
 
 def _explain_glued(word: str, known: Mapping[str, str]) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from ngc_cli.cli.completers import folders_here
 from ngc_cli.cli.groups import Command, Group, Subgroup
+from ngc_cli.cli.help import examples
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import ConfigError, LocalFileError, NgcError, NotFound
 
@@ -30,17 +32,27 @@ DataDirOpt = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
+        metavar="FOLDER",
+        autocompletion=folders_here,
         help="Where the registry keeps everything.  [default: the folder of the profile, else ~/.ngc/local]",
     ),
 ]
 
 
 @app.command("start", cls=Command)
+@examples(
+    ("ngc local start --org nvidia", "A registry for org nvidia, and profile 'local' for it."),
+    ("ngc local start --data-dir data --tls-self-signed", "With https, and its data in this folder."),
+)
 def start(
     ctx: typer.Context,
     data_dir: DataDirOpt = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 0,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 0,
     tls_self_signed: Annotated[
         bool, typer.Option("--tls-self-signed", help="Serve https with a development CA.")
     ] = False,
@@ -64,6 +76,9 @@ def start(
 
 
 @app.command("stop", cls=Command)
+@examples(
+    ("ngc local stop", "Its data stays."),
+)
 def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     """Stop the registry; its data stays."""
     from ngc_cli.server import process
@@ -77,6 +92,9 @@ def stop(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
 
 
 @app.command("status", cls=Command)
+@examples(
+    ("ngc local status", "Whether it runs, and where."),
+)
 def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     """Show whether the registry is running; exit status 1 when it is not."""
     from ngc_cli.server import process
@@ -100,6 +118,9 @@ def status(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
 
 
 @app.command("env", cls=Command)
+@examples(
+    ('eval "$(ngc local env)"', "Let this shell, and other tools in it, use the registry."),
+)
 def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
     """Print the exports with which other tools use the registry, its API key included."""
     import shlex
@@ -113,6 +134,9 @@ def env(ctx: typer.Context, data_dir: DataDirOpt = None) -> None:
 
 
 @app.command("demo", cls=Command)
+@examples(
+    ("ngc local demo", "Look at the main path; it leaves nothing behind."),
+)
 def demo(
     ctx: typer.Context,
     keep: Annotated[

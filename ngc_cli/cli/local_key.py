@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.help import examples
 from ngc_cli.cli.local import DataDirOpt, issue_key, resolve_data_dir
 from ngc_cli.cli.runtime import Runtime
 
@@ -14,6 +15,9 @@ app = typer.Typer(cls=Group, help="API keys of the registry's users.")
 
 
 @app.command("create", cls=Command)
+@examples(
+    ("ngc local key create kim@example.com", "A key for a member, or for somebody who is invited."),
+)
 def create(
     ctx: typer.Context,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="A user, or somebody who is invited.")],

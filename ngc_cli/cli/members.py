@@ -10,31 +10,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import typer
 
+from ngc_cli.cli.completers import live, words
 from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NgcError, PartlyFailed, UsageError
+from ngc_cli.roles import ROLES
 
 if TYPE_CHECKING:
     from ngc_cli.services.people.members import Addition, Change, Members
 
 Result = TypeVar("Result")
 GroupName = Literal["org", "team"]
-UserArg = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address or a number.")]
+UserArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="EMAIL|ID", autocompletion=live("users"), help="Who: an e-mail address or a number."
+    ),
+]
 NewUserArg = Annotated[
     str, typer.Argument(metavar="EMAIL|ID", help="Who: an e-mail address, or a member's number.")
 ]
 UserNameArg = Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the person.")]
 RoleArg = Annotated[str, typer.Argument(metavar="[ROLE]", hidden=True)]
 InvitationArg = Annotated[
-    str, typer.Argument(metavar="EMAIL|ID", help="Whose: an e-mail address or the invitation's number.")
+    str,
+    typer.Argument(
+        metavar="EMAIL|ID",
+        autocompletion=live("invitations"),
+        help="Whose: an e-mail address or the invitation's number.",
+    ),
 ]
-TeamNameArg = Annotated[str, typer.Argument(metavar="NAME", help="Name of the team.")]
+TeamNameArg = Annotated[
+    str, typer.Argument(metavar="TEAM", autocompletion=live("teams"), help="Name of the team.")
+]
 _RESULT_WORDS = {"added": "Added", "updated": "Updated", "invited": "Invited"}
+
+
+def role_option(*names: str, help: str) -> Any:
+    """An option that takes a role, and may be repeated."""
+    return typer.Option(
+        *names, metavar="ROLE", autocompletion=words(*ROLES), help=f"{help}; may be repeated."
+    )
 
 
 @dataclass(frozen=True)
@@ -43,9 +64,13 @@ class AddOptions:
 
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", "-r", help="Role to give, REGISTRY_USER by default; may be repeated."),
+        role_option(
+            "--role", "-r", help=f"Role to give, REGISTRY_USER by default; one of {', '.join(ROLES)}"
+        ),
     ] = None
-    display_name: Annotated[str | None, typer.Option("--name", help="Name of the person.")] = None
+    display_name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the person.")
+    ] = None
     create_team: Annotated[bool, typer.Option("--create-team", help="Create the team if it is missing.")] = (
         False
     )
@@ -98,7 +123,8 @@ class TeamAddOptions(AddOptions):
     """Options of ``team add-user``."""
 
     org_role: Annotated[
-        list[str] | None, typer.Option("--org-role", help="Role in the org as well; may be repeated.")
+        list[str] | None,
+        role_option("--org-role", help=f"Role in the org as well; one of {', '.join(ROLES)}"),
     ] = None
 
     def org_roles(self) -> list[str]:
@@ -110,9 +136,19 @@ class TeamAddOptions(AddOptions):
 class ListUsersOptions:
     """Options of ``list-users``."""
 
+    heading: ClassVar = "Filters"
+
     joined: Annotated[bool, typer.Option("--joined", help="Only members.")] = False
     invited: Annotated[bool, typer.Option("--invited", help="Only people who have not joined yet.")] = False
-    email: Annotated[str, typer.Option("--email", help="Only the person with this address.")] = ""
+    email: Annotated[
+        str,
+        typer.Option(
+            "--email",
+            metavar="EMAIL",
+            autocompletion=live("users"),
+            help="Only the person with this address.",
+        ),
+    ] = ""
     column: ColumnOpt = None
     limit: LimitOpt = None
 
@@ -123,13 +159,15 @@ class RoleOptions:
 
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", "-r", help="The roles to hold instead of all others; may be repeated."),
+        role_option(
+            "--role", "-r", help=f"The roles to hold instead of all others; any of {', '.join(ROLES)}"
+        ),
     ] = None
     add_role: Annotated[
-        list[str] | None, typer.Option("--add-role", help="Role to add; may be repeated.")
+        list[str] | None, role_option("--add-role", help="Role to add to those held; words as for --role")
     ] = None
     remove_role: Annotated[
-        list[str] | None, typer.Option("--remove-role", help="Role to take away; may be repeated.")
+        list[str] | None, role_option("--remove-role", help="Role to take away; words as for --role")
     ] = None
     dry_run: DryRunOpt = False
 

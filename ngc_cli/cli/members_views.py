@@ -47,7 +47,7 @@ class _Person:
     team: str | None = None
 
 
-_PERSON_COLUMNS: tuple[Column[_Person], ...] = (
+PERSON_COLUMNS: tuple[Column[_Person], ...] = (
     Column("id", "Id", lambda item: item.id),
     Column("name", "Name", lambda item: item.name),
     Column("email", "Email", lambda item: item.email, copied=True),
@@ -97,7 +97,7 @@ def people_table(
     rows = [_member_row(user, org, team) for user in people.members.items]
     rows += [_invited_row(item) for item in people.invited.items]
     default = [*_PERSON_DEFAULT, *(_JOINED if joined else ()), *(_INVITED if invited else ())]
-    view = table(rows, _PERSON_COLUMNS, default, "id", chosen)
+    view = table(rows, PERSON_COLUMNS, default, "id", chosen)
     return dataclasses.replace(view, data=as_json([*people.members.items, *people.invited.items]))
 
 

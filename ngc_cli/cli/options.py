@@ -12,30 +12,41 @@
         ...  # limits.threads is what --threads was given
 
 Typer sees an ordinary function with the parameter ``threads``. Records inherit from each other, so that what models
-and model-scripts share is written once.
+and model-scripts share is written once. A record may name the ``heading`` under which help shows its options.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 import typer
 
+from ngc_cli.cli.completers import columns
+
 Result = TypeVar("Result")
 
-TargetArg = Annotated[str, typer.Argument(metavar="ORG/[TEAM/]NAME[:VERSION]", help="What to work on.")]
-FilterArg = Annotated[
-    str, typer.Argument(metavar="[ORG/[TEAM/]NAME[:VERSION]]", help="What to list; may hold * ? [].")
-]
+OUTPUT = "Output"
+TRANSFER = "Transfer"
+
 ColumnOpt = Annotated[
     list[str] | None,
-    typer.Option("--column", metavar="COLUMN[=HEADER]", help="Show this column; may be repeated."),
+    typer.Option(
+        "--column",
+        metavar="COLUMN[=HEADER]",
+        autocompletion=columns,
+        rich_help_panel=OUTPUT,
+        help="Show this column, under this heading; may be repeated.",
+    ),
 ]
-LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="Show at most this many.")]
+LimitOpt = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, rich_help_panel=OUTPUT, help="Show this many at most; all by default."),
+]
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
 
@@ -43,12 +54,22 @@ DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would be do
 class LimitOptions:
     """How hard a transfer may work."""
 
-    threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Connections at most.")] = (
-        None
-    )
+    heading: ClassVar = TRANSFER
+
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            max=64,
+            help="Connections at most, 1 to 64; by default two a core, within 4 and 20.",
+        ),
+    ] = None
     limit_rate: Annotated[
         str | None,
-        typer.Option("--limit-rate", metavar="RATE", help="Bytes per second at most, such as 10M."),
+        typer.Option(
+            "--limit-rate", metavar="RATE", help="Bytes per second at most, such as 10M; no limit by default."
+        ),
     ] = None
 
 
@@ -74,7 +95,7 @@ def options_from(**records: type) -> Callable[[Callable[..., Result]], Callable[
                     field.name,
                     inspect.Parameter.KEYWORD_ONLY,
                     default=field.default,
-                    annotation=hints[field.name],
+                    annotation=_under_heading(record, field.name, hints[field.name]),
                 )
 
         def command(**values: Any) -> Result:
@@ -91,6 +112,17 @@ def options_from(**records: type) -> Callable[[Callable[..., Result]], Callable[
         return command
 
     return decorate
+
+
+def _under_heading(record: type, name: str, hint: Any) -> Any:
+    """The field's type with an option that stands under the heading of the class that declares it."""
+    owner = next(cls for cls in record.__mro__ if name in inspect.get_annotations(cls))
+    heading = owner.__dict__.get("heading")
+    if heading is None:
+        return hint
+    option = copy.copy(hint.__metadata__[0])  # it may be an option of other records too
+    option.rich_help_panel = heading
+    return Annotated[hint.__origin__, option]
 
 
 def _option_names(record: type) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from ngc_cli.cli import members
+from ngc_cli.cli.completers import live
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.help import columns, examples
 from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
 from ngc_cli.cli.members import (
     AddOptions,
@@ -34,6 +36,10 @@ DescriptionArg = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What
 
 
 @app.command("list", cls=Command)
+@columns(orgs="ngc_cli.cli.members_views:ORG_COLUMNS")
+@examples(
+    ("ngc org list", "The orgs you belong to."),
+)
 def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
     """List the orgs you belong to."""
     from ngc_cli.cli import members_views as views
@@ -47,8 +53,12 @@ def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) 
 
 
 @app.command("info", cls=Command)
+@examples(
+    ("ngc org info nvidia", "One of them."),
+)
 def info(
-    ctx: typer.Context, org: Annotated[str, typer.Argument(metavar="ORG", help="Name of the org.")]
+    ctx: typer.Context,
+    org: Annotated[str, typer.Argument(metavar="ORG", autocompletion=live("orgs"), help="Name of the org.")],
 ) -> None:
     """Show one org."""
     from ngc_cli.cli import members_views as views
@@ -58,6 +68,11 @@ def info(
 
 
 @app.command("list-users", cls=Command)
+@columns(people="ngc_cli.cli.members_views:PERSON_COLUMNS")
+@examples(
+    ("ngc org list-users", "Members, and people who are invited."),
+    ("ngc org list-users --joined --column email --column roles", "Members only, with two columns."),
+)
 @options_from(options=ListUsersOptions)
 def list_users(ctx: typer.Context, options: ListUsersOptions) -> None:
     """List the users, and the people invited."""
@@ -65,6 +80,16 @@ def list_users(ctx: typer.Context, options: ListUsersOptions) -> None:
 
 
 @app.command("add-user", cls=Command)
+@examples(
+    (
+        "ngc org add-user --role REGISTRY_READ new@example.com 'New Person'",
+        "Invite somebody, who may only read.",
+    ),
+    (
+        "ngc org add-user --from-csv people.csv --dry-run",
+        "Check a file with columns email, name, role and team.",
+    ),
+)
 @options_from(options=AddOptions)
 def add_user(ctx: typer.Context, options: AddOptions, who: NewUserArg = "", name: UserNameArg = "") -> None:
     """Add a user, or invite one who has no account yet."""
@@ -72,6 +97,10 @@ def add_user(ctx: typer.Context, options: AddOptions, who: NewUserArg = "", name
 
 
 @app.command("update-user", cls=Command)
+@examples(
+    ("ngc org update-user --add-role REGISTRY_ADMIN kim@example.com", "One more role."),
+    ("ngc org update-user --role REGISTRY_READ kim@example.com", "This role and no other."),
+)
 @options_from(options=RoleOptions)
 def update_user(
     ctx: typer.Context, who: UserArg, options: RoleOptions, positional_role: RoleArg = ""
@@ -81,18 +110,27 @@ def update_user(
 
 
 @app.command("remove-user", cls=Command)
+@examples(
+    ("ngc org remove-user --yes kim@example.com", "Without being asked."),
+)
 def remove_user(ctx: typer.Context, who: UserArg, dry_run: DryRunOpt = False) -> None:
     """Take a user out."""
     members.remove_user(ctx, "org", who, dry_run=dry_run)
 
 
 @app.command("delete-invitation", cls=Command)
+@examples(
+    ("ngc org delete-invitation --yes guest@example.com", "Without being asked."),
+)
 def delete_invitation(ctx: typer.Context, who: InvitationArg, dry_run: DryRunOpt = False) -> None:
     """Take back an invitation to the org, and with it those to its teams."""
     members.delete_invitation(ctx, "org", who, dry_run=dry_run)
 
 
 @app.command("add-team", cls=Command)
+@examples(
+    ("ngc org add-team crew 'Who tests'", "A team, and what it is for."),
+)
 def add_team(
     ctx: typer.Context, name: TeamNameArg, description: DescriptionArg, dry_run: DryRunOpt = False
 ) -> None:
@@ -109,6 +147,9 @@ def add_team(
 
 
 @app.command("update-team", cls=Command)
+@examples(
+    ("ngc org update-team myteam 'Who trains'", "Another description."),
+)
 def update_team(
     ctx: typer.Context, name: TeamNameArg, description: DescriptionArg, dry_run: DryRunOpt = False
 ) -> None:
@@ -124,6 +165,9 @@ def update_team(
 
 
 @app.command("remove-team", cls=Command)
+@examples(
+    ("ngc org remove-team myteam --yes", "Without being asked."),
+)
 def remove_team(ctx: typer.Context, name: TeamNameArg, dry_run: DryRunOpt = False) -> None:
     """Remove a team."""
     from ngc_cli.services.people import orgs

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import os
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.main import get_group
 
+from ngc_cli.cli.completers import Offer, words
 from ngc_cli.cli.globals import GlobalFlags
-from ngc_cli.cli.groups import Group, Subgroup
+from ngc_cli.cli.groups import Command, Group, Subgroup
+from ngc_cli.cli.help import Example, examples
 from ngc_cli.cli.options import options_from
+from ngc_cli.cli.runtime import Runtime
 
 
 class RootGroup(Group):
@@ -24,6 +28,14 @@ class RootGroup(Group):
         "user": Subgroup("ngc_cli.cli.user", "Who you are and what you may do."),
         "local": Subgroup("ngc_cli.cli.local", "A registry of your own on this machine."),
     }
+    examples = (
+        Example("ngc config set", "Set your API key, org and team; it asks."),
+        Example("ngc registry model list 'nvidia/*'", "Models of an org."),
+        Example(
+            "ngc registry model download-version nvidia/myteam/resnet:1", "One version, into this folder."
+        ),
+        Example("ngc help registry model", "What there is for models."),
+    )
     not_supported = (
         "ace",
         "alert",
@@ -35,7 +47,6 @@ class RootGroup(Group):
         "fleet-command",
         "forge",
         "sso",
-        "version",
         "workspace",
     )
 
@@ -50,6 +61,75 @@ app = typer.Typer(
 @options_from(flags=GlobalFlags)
 def ngc(flags: GlobalFlags) -> None:
     """The global options, for help and completion: ``extract_global_options`` has taken the values out before."""
+
+
+def _command_words(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """The commands below those that are typed already."""
+    group: Any = ctx.find_root().command
+    for word in ctx.params.get("command") or ():
+        group = group.get_command(ctx, word)
+    return list(group.summaries())
+
+
+@app.command("help", cls=Command)
+@examples(("ngc help", "What there is."), ("ngc help registry model list", "One command."))
+def help_(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]", autocompletion=_command_words, help="The words of a command or group."
+        ),
+    ] = None,
+) -> None:
+    """Show what a command is for and which options it has; the same as -h."""
+    ctx.find_root().command.main(
+        [*(command or ()), "-h"], prog_name="ngc", standalone_mode=False, obj=ctx.obj
+    )
+
+
+@app.command("version", cls=Command)
+@examples(("ngc version", "The version of this program."))
+def version(ctx: typer.Context) -> None:
+    """Print the version; the same as --version."""
+    from ngc_cli import __version__
+
+    Runtime.of(ctx).output.value(f"NGC Registry CLI {__version__}", version=__version__)
+
+
+@app.command("completion", cls=Command)
+@examples(
+    ("ngc completion bash --install", "From the next shell on, the TAB key completes."),
+    ("ngc completion zsh", "Print the script, to put it where you like."),
+)
+def completion(
+    ctx: typer.Context,
+    shell: Annotated[
+        str,
+        typer.Argument(
+            metavar="bash|zsh|fish|powershell",
+            autocompletion=words("bash", "zsh", "fish", "powershell"),
+            help="The shell.",
+        ),
+    ],
+    install: Annotated[
+        bool, typer.Option("--install", help="Let your shell load it from now on, instead of printing it.")
+    ] = False,
+) -> None:
+    """Print the script with which a shell completes commands, options, values and names, or install it."""
+    from ngc_cli.cli import completion_scripts as scripts
+
+    run = Runtime.of(ctx)
+    script = scripts.script(shell)
+    if not install:
+        run.output.raw(script)
+        return
+    written = scripts.install(shell, os.environ)
+    run.output.done(
+        "\n".join(f"Wrote {path}." for path in written) + "\nOpen a new shell to use it.",
+        shell=shell,
+        files=[str(path) for path in written],
+    )
 
 
 def command_tree() -> RootGroup:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.help import examples
 from ngc_cli.cli.members import UserArg
 from ngc_cli.cli.options import DryRunOpt
 from ngc_cli.cli.runtime import Runtime
@@ -20,6 +21,10 @@ app = typer.Typer(cls=_UserGroup, help="Who you are and what you may do.")
 
 
 @app.command("who", cls=Command)
+@examples(
+    ("ngc user who", "Whose key this is."),
+    ("ngc user who --format_type json", "For a program."),
+)
 def who(ctx: typer.Context) -> None:
     """Show the user of the API key, with roles in orgs and teams."""
     from ngc_cli.cli import members_views as views
@@ -31,6 +36,9 @@ def who(ctx: typer.Context) -> None:
 
 
 @app.command("info", cls=Command)
+@examples(
+    ("ngc user info kim@example.com", "Somebody of your org."),
+)
 def info(ctx: typer.Context, who: UserArg) -> None:
     """Show a user of the org, or somebody invited to it."""
     from ngc_cli.cli import members_views as views
@@ -46,9 +54,12 @@ def info(ctx: typer.Context, who: UserArg) -> None:
 
 
 @app.command("update", cls=Command)
+@examples(
+    ("ngc user update --name 'Kim Lee'", "Your new name."),
+)
 def update(
     ctx: typer.Context,
-    name: Annotated[str, typer.Option("--name", "-n", help="Your new name.")] = "",
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Your new name.")] = "",
     dry_run: DryRunOpt = False,
 ) -> None:
     """Change your name."""

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
-from ngc_cli import __version__
+from ngc_cli import __version__, completion
 from ngc_cli.roles import DEFAULT_ROLE
 from ngc_cli.server.config import (
     ABANDONED_S,
@@ -90,6 +91,9 @@ def main(argv: Sequence[str]) -> int:
         level=logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    if argv and argv[0] == completion.COMMAND:
+        sys.stdout.write(completion.reply(argv[1:], _candidates))
+        return 0
     try:
         app(list(argv), prog_name="ngc-registry")
     except SystemExit as end:
@@ -103,6 +107,11 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"ngc-registry: {error}\n")
         return 1
     return 0
+
+
+def _candidates(words: list[str], incomplete: str) -> list[Any]:
+    """What the TAB key offers."""
+    return completion.candidates(get_command(app), words, incomplete, program="ngc-registry")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+
+# What a terminal obeys and does not show: CSI sequences, character sets, carriage returns, bells, backspaces.
+_CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()=>][0-9A-B]?)|[\r\x07\x08]")
 
 
 class Terminal:
@@ -43,9 +47,20 @@ class Terminal:
         """Give the terminal a size."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
+    def expect_plain(self, text: str, timeout_s: float = 20) -> None:
+        """Wait until the text is shown behind what was expected before, however a line editor moves and colours."""
+        deadline = time.monotonic() + timeout_s
+        while text not in (plain := _CONTROL.sub("", self.seen[self._expected :])):
+            assert time.monotonic() < deadline, f"'{text}' is not in {plain!r}"
+            self._read(0.1)
+
     def type(self, line: str) -> None:
         """Type a line."""
         os.write(self._master, line.encode() + b"\n")
+
+    def press(self, keys: str) -> None:
+        """Press keys, such as TAB, without a line's end."""
+        os.write(self._master, keys.encode())
 
     def finish(self, timeout_s: float = 20) -> int:
         """Read to the end and return the exit code."""

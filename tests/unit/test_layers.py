@@ -17,6 +17,7 @@ LEAVES = frozenset(
     {
         "basic_auth",
         "byte_range",
+        "completion",
         "errors",
         "events",
         "file_names",

@@ -7,6 +7,7 @@ from typing import ClassVar
 import typer
 
 from ngc_cli.cli.groups import Group, Subgroup
+from ngc_cli.cli.help import Example
 
 
 class _RegistryGroup(Group):
@@ -18,6 +19,13 @@ class _RegistryGroup(Group):
             "ngc_cli.cli.registry.model_script", "Model-scripts under their modern name.", hidden=True
         ),
     }
+    examples = (
+        Example("ngc registry model list 'nvidia/*'", "Models of an org."),
+        Example(
+            "ngc registry model download-version nvidia/myteam/resnet:1", "One version, into this folder."
+        ),
+        Example("ngc registry image list", "Images that you may see."),
+    )
     not_supported = ("chart", "collection", "csp", "encryption-key", "label-set", "usage")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ngc_cli.api.kinds import MODEL_SCRIPT
-from ngc_cli.cli import targets
+from ngc_cli.cli import completers, targets
 from ngc_cli.cli.options import DryRunOpt
 from ngc_cli.cli.registry.fields import (
     ArtifactOptions,
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 # What the official client wants of every new model; here only --strict does (docs/guide.md, G-17).
 _STRICT = ("application", "framework", "model_format", "precision", "short_description")
 
+
+def target_argument(noun: str, what: str, form: str = "[:VERSION]", *, optional: bool = False) -> Any:
+    """The argument that names an artifact: ``what`` it is, and the ``form`` of what may follow its name."""
+    metavar = f"ORG/[TEAM/]NAME{form}"
+    offered = completers.targets(f"{noun}s", f"{noun} versions")
+    return typer.Argument(metavar=f"[{metavar}]" if optional else metavar, autocompletion=offered, help=what)
+
+
 FilesOpt = Annotated[bool, typer.Option("--files", help="List the files of the version.")]
 SetLatestOpt = Annotated[bool, typer.Option("--set-latest", help="Make this version the latest.")]
 MetricsOpt = Annotated[
@@ -47,9 +55,11 @@ class CreateOptions:
     """Options of ``create`` that describe nothing."""
 
     source: Annotated[
-        str | None, text_option("--from", "Copy what is not given from this one.", "TARGET")
+        str | None, text_option("--from", "Copy what is not given from this one.", "ORG/[TEAM/]NAME")
     ] = None
-    strict: Annotated[bool, typer.Option("--strict", help="Insist on all descriptions.")] = False
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Insist on what NVIDIA's own service asks for.")
+    ] = False
     dry_run: DryRunOpt = False
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from ngc_cli.cli import targets
-from ngc_cli.cli.options import DryRunOpt, LimitOptions
+from ngc_cli.cli.completers import files, folders_here
+from ngc_cli.cli.options import TRANSFER, DryRunOpt, LimitOptions
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import TransferFailed
 from ngc_cli.terminal_text import visible
@@ -33,9 +34,13 @@ _FAILED_SHOWN = 20  # about a screenful; json has them all
 class UploadOptions(LimitOptions):
     """What to upload, and how."""
 
-    source: Annotated[Path, typer.Option("--source", help="Folder or file to upload.")] = Path()
+    heading: ClassVar = TRANSFER
+
+    source: Annotated[Path, typer.Option("--source", metavar="PATH", help="Folder or file to upload.")] = (
+        Path()
+    )
     base_version: Annotated[
-        str, typer.Option("--base-version", help="Take over the files of this version.")
+        str, typer.Option("--base-version", metavar="VERSION", help="Take over the files of this version.")
     ] = ""
     no_commit: Annotated[bool, typer.Option("--no-commit", help="Leave the version open for more files.")] = (
         False
@@ -63,10 +68,23 @@ class UploadOptions(LimitOptions):
 class DownloadOptions(LimitOptions):
     """What to download, where to, and how."""
 
-    dest: Annotated[Path, typer.Option("--dest", "-d", help="Folder to download into.")] = Path()
+    heading: ClassVar = TRANSFER
+
+    dest: Annotated[
+        Path,
+        typer.Option(
+            "--dest", "-d", metavar="FOLDER", autocompletion=folders_here, help="Folder to download into."
+        ),
+    ] = Path()
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", "--include", help="Only files that match; may be repeated."),
+        typer.Option(
+            "--file",
+            "--include",
+            metavar="GLOB",
+            autocompletion=files,
+            help="Only files whose path matches, such as '*.onnx'; may be repeated.",
+        ),
     ] = None
     exclude: ExcludeOpt = None
     dest_exact: Annotated[bool, typer.Option("--dest-exact", help="No folder of its own below --dest.")] = (

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from ngc_cli.cli.completers import words
 from ngc_cli.cli.groups import OptionAlias
 from ngc_cli.errors import UsageError
 from ngc_cli.similar import did_you_mean
@@ -43,18 +45,25 @@ _CHOICES = {
 _TEXT_MAX = 255  # the official client's limit for a text on the command line
 
 
-PolicyOpt = Annotated[
-    list[str] | None,
-    typer.Option("--policy", metavar="POLICY", help=f"{', '.join(POLICIES)}; may be repeated."),
-]
-ReleaseTypeOpt = Annotated[
-    str | None, typer.Option("--release-type", metavar="TYPE", help=", ".join(RELEASE_TYPES))
-]
-
-
 def text_option(name: str, help: str, metavar: str = "TEXT") -> Any:
     """An option that takes a text."""
     return typer.Option(name, metavar=metavar, help=help)
+
+
+def word_option(name: str, help: str, allowed: Iterable[str], metavar: str = "WORD") -> Any:
+    """An option that takes one of some words, which its help tells."""
+    listed = tuple(allowed)
+    text = f"{help}: {', '.join(listed)}."
+    return typer.Option(name, metavar=metavar, autocompletion=words(*listed), help=text)
+
+
+PolicyOpt = Annotated[
+    list[str] | None,
+    word_option("--policy", "Policy it complies with", POLICIES, "POLICY"),
+]
+ReleaseTypeOpt = Annotated[
+    str | None, word_option("--release-type", "Kind of release", RELEASE_TYPES, "TYPE")
+]
 
 
 def file_option(name: str, what: str) -> Any:
@@ -66,13 +75,17 @@ def file_option(name: str, what: str) -> Any:
 class DescriptionOptions:
     """Options of ``create`` and ``update`` that all kinds share."""
 
+    heading: ClassVar = "Description"
+
     display_name: Annotated[
         str | None, text_option("--display-name", "Name to show, 2 to 64 characters.")
     ] = None
     built_by: Annotated[str | None, text_option("--built-by", "Who built it.")] = None
     publisher: Annotated[str | None, text_option("--publisher", "Who publishes it.")] = None
     label: Annotated[list[str] | None, text_option("--label", "A label; may be repeated.")] = None
-    label_set: Annotated[list[str] | None, text_option("--label-set", "A label set; may be repeated.")] = None
+    label_set: Annotated[
+        list[str] | None, text_option("--label-set", "A set of labels; may be repeated.")
+    ] = None
     logo: Annotated[str | None, text_option("--logo", "Address of a logo.", "URL")] = None
     overview_filename: Annotated[Path | None, file_option("--overview-filename", "overview (Markdown)")] = (
         None
@@ -94,9 +107,17 @@ class DescriptionOptions:
 class ArtifactOptions(DescriptionOptions):
     """Options of ``create`` and ``update`` that models and model-scripts share."""
 
-    application: Annotated[str | None, text_option("--application", "What it is for.")] = None
-    framework: Annotated[str | None, text_option("--framework", "Framework it was trained with.")] = None
-    model_format: Annotated[str | None, text_option("--format", "Format of its files.")] = None
+    heading: ClassVar = "Description"
+
+    application: Annotated[
+        str | None, text_option("--application", "What it is for, such as OBJECT_DETECTION.")
+    ] = None
+    framework: Annotated[
+        str | None, text_option("--framework", "Framework it was trained with, such as PyTorch.")
+    ] = None
+    model_format: Annotated[
+        str | None, text_option("--format", "Format of its files, such as SavedModel.")
+    ] = None
     precision: Annotated[str | None, text_option("--precision", "Numeric precision, such as FP16.")] = None
     short_description: Annotated[str | None, text_option("--short-desc", "One line about it.")] = None
     public_dataset_name: Annotated[
@@ -128,6 +149,8 @@ class ArtifactOptions(DescriptionOptions):
 class LabelOptions:
     """Options of ``update`` that edit the labels which are there."""
 
+    heading: ClassVar = "Labels"
+
     add_label: Annotated[list[str] | None, text_option("--add-label", "Add a label; may be repeated.")] = None
     remove_label: Annotated[
         list[str] | None, text_option("--remove-label", "Remove a label; may be repeated.")
@@ -146,7 +169,11 @@ class LabelOptions:
 class VersionOptions:
     """Options of ``upload-version`` and ``update`` that describe a version of either kind."""
 
-    accuracy_reached: Annotated[str | None, text_option("--accuracy-reached", "0 to 100.", "NUMBER")] = None
+    heading: ClassVar = "Description of the version"
+
+    accuracy_reached: Annotated[
+        str | None, text_option("--accuracy-reached", "Accuracy that was reached, 0 to 100.", "NUMBER")
+    ] = None
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=0, help="Batch size of the training.")
     ] = None
@@ -177,6 +204,8 @@ class VersionOptions:
 @dataclass(frozen=True)
 class ReleaseOptions:
     """Options of ``update`` that mark for whom a version is meant."""
+
+    heading: ClassVar = "Description of the version"
 
     policy: PolicyOpt = None
     release_type: ReleaseTypeOpt = None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from ngc_cli.cli import targets
+from ngc_cli.cli import completers, targets
 from ngc_cli.cli.groups import Command, Group
+from ngc_cli.cli.help import columns, examples
 from ngc_cli.cli.options import DryRunOpt, LimitOptions, options_from
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
@@ -30,11 +31,25 @@ if TYPE_CHECKING:
     from ngc_cli.records import ImageRepository
     from ngc_cli.services.images.pull import PullRequest
 
-ImageArg = Annotated[str, typer.Argument(metavar="ORG/[TEAM/]IMAGE[:TAG]", help="Which image.")]
+
+def _image_argument(what: str, form: str = "[:TAG]", *, optional: bool = False) -> Any:
+    """The argument that names an image: ``what`` it is, and the ``form`` of what may follow its name."""
+    metavar = f"ORG/[TEAM/]IMAGE{form}"
+    offered = completers.targets("images", "tags")
+    return typer.Argument(metavar=f"[{metavar}]" if optional else metavar, autocompletion=offered, help=what)
+
+
+ImageArg = Annotated[str, _image_argument("The repository, or one image of it.")]
+RepositoryArg = Annotated[str, _image_argument("The repository.", "")]
+TagArg = Annotated[str, _image_argument("The image.", ":TAG")]
+PullArg = Annotated[str, _image_argument("The image; without a tag the latest.", "[:TAG][@DIGEST]")]
+PushArg = Annotated[str, _image_argument("What it is called in the registry; without a tag latest.")]
+RemoveArg = Annotated[str, _image_argument("The repository, or images of it; the tag may hold * ? [].")]
 ImageFilterArg = Annotated[
-    str, typer.Argument(metavar="[ORG/[TEAM/]IMAGE[:TAG]]", help="What to list; may hold * ? [].")
+    str, _image_argument("Images to list, or one to list its tags; may hold * ? [].", optional=True)
 ]
 _PLACES = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE or docker-daemon:"
+_PLACE_WORDS = completers.words("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", at_end=":")
 
 
 class _ImageGroup(Group):
@@ -63,6 +78,8 @@ app = typer.Typer(cls=_ImageGroup, help="Container images, with or without a Doc
 class ImageOptions(DescriptionOptions):
     """Options that describe an image repository."""
 
+    heading: ClassVar = "Description"
+
     short_description: Annotated[str | None, text_option("--desc", "One line about it.")] = None
     is_multinode_enabled: Annotated[
         bool | None, typer.Option("--multinode/--no-multinode", help="Whether it runs on several nodes.")
@@ -79,11 +96,22 @@ class ImageOptions(DescriptionOptions):
 class ImageUpdateOptions(ImageOptions):
     """Options that only ``update`` has."""
 
+    heading: ClassVar = "Description"
+
     policy_labels: PolicyOpt = None
     release_type: ReleaseTypeOpt = None
 
 
 @app.command("list", cls=ImageCommand)
+@columns(
+    images="ngc_cli.cli.registry.image_views:REPOSITORY_COLUMNS",
+    tags="ngc_cli.cli.registry.image_views:TAG_COLUMNS",
+)
+@examples(
+    ("ngc registry image list", "Images that you may see."),
+    ("ngc registry image list nvidia/myteam/cuda", "The tags of one image, the newest first."),
+    ("ngc registry image list 'nvidia/*' --format_type csv --column size", "For a spreadsheet."),
+)
 @options_from(options=ListOptions)
 def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "") -> None:
     """List images, or the tags of one image."""
@@ -111,6 +139,10 @@ def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "")
 
 
 @app.command("info", cls=ImageCommand)
+@examples(
+    ("ngc registry image info nvidia/myteam/cuda", "The repository."),
+    ("ngc registry image info nvidia/myteam/cuda:11.0 --layers", "One image and its layers."),
+)
 def info(
     ctx: typer.Context,
     target: ImageArg,
@@ -134,21 +166,53 @@ def info(
 
 
 @app.command("pull", cls=ImageCommand)
+@examples(
+    (
+        "ngc registry image pull nvidia/myteam/cuda:11.0 --output oci:cuda_11.0",
+        "Into an OCI layout; no daemon is needed.",
+    ),
+    (
+        "ngc registry image pull nvidia/myteam/cuda:11.0 --output docker-archive:cuda.tar",
+        "Into a file for 'docker load'.",
+    ),
+    (
+        "ngc registry image pull nvidia/myteam/cuda:11.0 --output oci:cuda_arm --platform linux/arm64 --dry-run",
+        "See what another platform would need.",
+    ),
+)
 @options_from(limits=LimitOptions)
 def pull(
     ctx: typer.Context,
-    target: ImageArg,
+    target: PullArg,
     limits: LimitOptions,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PLACE",
+            autocompletion=_PLACE_WORDS,
+            help=f"Where to put it: {_PLACES}; else the daemon, or ./IMAGE_TAG.",
+        ),
     ] = None,
     platform: Annotated[
-        str, typer.Option("--platform", metavar="OS/ARCH", help="Such as linux/arm64; else this machine's.")
+        str,
+        typer.Option(
+            "--platform",
+            metavar="OS/ARCH",
+            autocompletion=completers.words("linux/amd64", "linux/arm64"),
+            help="Platform to pull, such as linux/amd64 or linux/arm64; this machine's by default.",
+        ),
     ] = "",
     all_platforms: Annotated[bool, typer.Option("--all-platforms", help="Pull every platform.")] = False,
     run_hint: Annotated[
-        str, typer.Option("--run-hint", metavar="auto|none", help="Whether to end with how to run the image.")
+        str,
+        typer.Option(
+            "--run-hint",
+            metavar="auto|none",
+            autocompletion=completers.words("auto", "none"),
+            help="Whether to end with how to run the image.",
+        ),
     ] = "auto",
     dry_run: DryRunOpt = False,
 ) -> None:
@@ -195,15 +259,27 @@ def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: b
 
 
 @app.command("push", cls=ImageCommand)
+@examples(
+    ("ngc registry image push nvidia/myteam/cuda:11.1 --source oci:layout", "From an OCI layout."),
+    (
+        "ngc registry image push nvidia/myteam/cuda:11.1 --source oci:layout --dry-run",
+        "See what would be sent.",
+    ),
+)
 @options_from(options=ImageOptions, limits=LimitOptions)
 def push(
     ctx: typer.Context,
-    target: ImageArg,
+    target: PushArg,
     options: ImageOptions,
     limits: LimitOptions,
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="PLACE", help=f"{_PLACES}; else the daemon, or ./IMAGE_TAG."),
+        typer.Option(
+            "--source",
+            metavar="PLACE",
+            autocompletion=_PLACE_WORDS,
+            help=f"Where it is: {_PLACES}; else the daemon, or ./IMAGE_TAG.",
+        ),
     ] = None,
     dry_run: DryRunOpt = False,
 ) -> None:
@@ -233,7 +309,11 @@ def push(
 
 
 @app.command("remove", cls=ImageCommand)
-def remove(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
+@examples(
+    ("ngc registry image remove nvidia/myteam/cuda:11.0 --yes", "One tag, without being asked."),
+    ("ngc registry image remove 'nvidia/myteam/cuda:1*' --dry-run", "See which tags a pattern would remove."),
+)
+def remove(ctx: typer.Context, target: RemoveArg, dry_run: DryRunOpt = False) -> None:
     """Remove images by tag, which may be a pattern, or a repository with all its images."""
     from ngc_cli.services.images import catalog as images
 
@@ -263,8 +343,16 @@ def _confirm_removal(run: Runtime, names: list[str], repository: str) -> None:
 
 
 @app.command("create", cls=ImageCommand)
+@examples(
+    (
+        "ngc registry image create nvidia/myteam/new_image --desc 'CUDA and tools'",
+        "A repository without images yet.",
+    ),
+)
 @options_from(options=ImageOptions)
-def create(ctx: typer.Context, target: ImageArg, options: ImageOptions, dry_run: DryRunOpt = False) -> None:
+def create(
+    ctx: typer.Context, target: RepositoryArg, options: ImageOptions, dry_run: DryRunOpt = False
+) -> None:
     """Create an image repository, without images yet."""
     from ngc_cli.cli.registry import image_views as views
     from ngc_cli.services.images import catalog as images
@@ -279,10 +367,16 @@ def create(ctx: typer.Context, target: ImageArg, options: ImageOptions, dry_run:
 
 
 @app.command("update", cls=ImageCommand)
+@examples(
+    (
+        "ngc registry image update nvidia/myteam/cuda --desc 'CUDA 11' --add-label stable",
+        "Say something else about a repository.",
+    ),
+)
 @options_from(options=ImageUpdateOptions, labels=LabelOptions)
 def update(
     ctx: typer.Context,
-    target: ImageArg,
+    target: RepositoryArg,
     options: ImageUpdateOptions,
     labels: LabelOptions,
     dry_run: DryRunOpt = False,
@@ -303,7 +397,10 @@ def update(
 
 
 @app.command("set-latest", cls=ImageCommand)
-def set_latest(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False) -> None:
+@examples(
+    ("ngc registry image set-latest nvidia/myteam/cuda:11.0", "What a pull without a tag gets."),
+)
+def set_latest(ctx: typer.Context, target: TagArg, dry_run: DryRunOpt = False) -> None:
     """Make a tag the latest of its repository."""
     from ngc_cli.services.images import catalog as images
 
@@ -315,12 +412,19 @@ def set_latest(ctx: typer.Context, target: ImageArg, dry_run: DryRunOpt = False)
 
 
 @app.command("login", cls=ImageCommand)
+@examples(
+    ("ngc registry image login", "docker, podman, skopeo and buildah ask ngc for the key from now on."),
+    ("ngc registry image login --print-env singularity", "Shell lines for singularity; use them with eval."),
+)
 def login(
     ctx: typer.Context,
     stdin_to: Annotated[
         str | None,
         typer.Option(
-            "--stdin-to", metavar="docker|podman", help="Log this program in; it stores the key itself."
+            "--stdin-to",
+            metavar="docker|podman",
+            autocompletion=completers.words("docker", "podman"),
+            help="Log this program in; it stores the key itself.",
         ),
     ] = None,
     print_env: Annotated[
@@ -328,6 +432,7 @@ def login(
         typer.Option(
             "--print-env",
             metavar="singularity",
+            autocompletion=completers.words("singularity"),
             help="Print shell lines that set the key: for eval, not for the eye.",
         ),
     ] = None,
@@ -380,6 +485,9 @@ def _log_in_by_helper(run: Runtime) -> None:
 
 
 @app.command("logout", cls=ImageCommand)
+@examples(
+    ("ngc registry image logout", "Take the login back."),
+)
 def logout(ctx: typer.Context) -> None:
     """Undo 'login': other programs use the API key no longer."""
     from ngc_cli.services.images import login as logins

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import typer
 
+from ngc_cli.cli.completers import live
 from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
-from ngc_cli.cli.options import ColumnOpt, LimitOpt
-from ngc_cli.cli.registry.fields import POLICIES, RELEASE_TYPES, choice
+from ngc_cli.cli.options import OUTPUT, ColumnOpt, LimitOpt
+from ngc_cli.cli.registry.fields import POLICIES, RELEASE_TYPES, choice, word_option
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import UsageError
 from ngc_cli.refs import ArtifactRef, ImageRef, has_wildcard
@@ -24,22 +25,37 @@ _ACCESS_TYPES = ("LISTED", "EXCLUSIVE", "NOT_LISTED")
 class ListOptions:
     """Options of ``list``: how it looks, and filters that the search of the server understands."""
 
+    heading: ClassVar = "Filters"
+
     column: ColumnOpt = None
     limit: LimitOpt = None
-    wide: Annotated[bool, typer.Option("--wide", help="Show more columns.")] = False
+    wide: Annotated[bool, typer.Option("--wide", rich_help_panel=OUTPUT, help="Show more columns.")] = False
     mine: Annotated[bool, typer.Option("--mine", help="Only what you have created.")] = False
     owner: Annotated[
         str | None,
-        typer.Option("--owner", metavar="ORG[/TEAM]", help="Only what belongs to this org, or team of it."),
+        typer.Option(
+            "--owner",
+            metavar="ORG[/TEAM]",
+            autocompletion=live("orgs"),
+            help="Only what belongs to this org, or team of it.",
+        ),
     ] = None
     access_type: Annotated[
-        str | None, typer.Option("--access-type", help="LISTED, EXCLUSIVE or NOT_LISTED.")
+        str | None, word_option("--access-type", "Only those with this kind of access", _ACCESS_TYPES, "TYPE")
     ] = None
-    product_name: Annotated[list[str] | None, typer.Option("--product-name", help="May be repeated.")] = None
+    product_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--product-name", metavar="NAME", help="Only what belongs to this product; may be repeated."
+        ),
+    ] = None
     policy: Annotated[
-        list[str] | None, typer.Option("--policy", help=f"{', '.join(POLICIES)}; may be repeated.")
+        list[str] | None,
+        word_option("--policy", "Only what complies with this policy", POLICIES, "POLICY"),
     ] = None
-    release_type: Annotated[str | None, typer.Option("--release-type", help=", ".join(RELEASE_TYPES))] = None
+    release_type: Annotated[
+        str | None, word_option("--release-type", "Only this kind of release", RELEASE_TYPES, "TYPE")
+    ] = None
     signed: Annotated[bool, typer.Option("--signed", help="Only those with a signed version.")] = False
 
     def pattern(self, target: str) -> str:

@@ -12,7 +12,8 @@ import typer
 
 from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli.groups import Command, Group, OptionAlias
-from ngc_cli.cli.options import DryRunOpt, FilterArg, TargetArg, options_from
+from ngc_cli.cli.help import columns, examples
+from ngc_cli.cli.options import DryRunOpt, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
 from ngc_cli.cli.registry.artifact_commands import (
     CreateOptions,
@@ -20,6 +21,7 @@ from ngc_cli.cli.registry.artifact_commands import (
     MetricsOpt,
     RemoveDryRunOpt,
     SetLatestOpt,
+    target_argument,
 )
 from ngc_cli.cli.registry.artifact_transfers import DownloadOptions, UploadOptions
 from ngc_cli.cli.registry.fields import (
@@ -51,6 +53,8 @@ PRECISIONS = "FP16 FP32 INT8 FPBOTH OTHER ALL"
 class ModelScriptOptions(ArtifactOptions):
     """Options of a model-script; three of its texts are of its versions as well."""
 
+    heading: ClassVar = "Description"
+
     advanced_filename: Annotated[Path | None, file_option("--advanced-filename", "advanced guide")] = None
     performance_filename: Annotated[Path | None, file_option("--performance-filename", "performance")] = None
     quick_start_guide_filename: Annotated[
@@ -73,6 +77,8 @@ class ModelScriptOptions(ArtifactOptions):
 @dataclass(frozen=True)
 class ModelScriptVersionOptions(VersionOptions):
     """Options of a version of a model-script."""
+
+    heading: ClassVar = "Description of the version"
 
     performance_filename: Annotated[Path | None, file_option("--performance-filename", "performance")] = None
     quick_start_guide_filename: Annotated[
@@ -99,10 +105,37 @@ class ModelScriptCommand(Command):
     }
 
 
+TargetArg = Annotated[str, target_argument("model-script", "The model-script, or one version of it.")]
+NewArg = Annotated[str, target_argument("model-script", "The model-script to create.", "")]
+UploadArg = Annotated[
+    str, target_argument("model-script", "The version to make, of a model-script that exists.", ":VERSION")
+]
+DownloadArg = Annotated[str, target_argument("model-script", "The version; without one the latest.")]
+FilterArg = Annotated[
+    str,
+    target_argument(
+        "model-script", "Model-scripts to list, or one to list its versions; may hold * ? [].", optional=True
+    ),
+]
+
 app = typer.Typer(cls=Group, help="Model-scripts and their versions.")
 
 
 @app.command("list", cls=ModelScriptCommand)
+@columns(
+    **{
+        "model-scripts": "ngc_cli.cli.registry.artifact_views:ARTIFACT_COLUMNS",
+        "versions": "ngc_cli.cli.registry.artifact_views:VERSION_COLUMNS",
+    }
+)
+@examples(
+    ("ngc registry model-script list", "Model-scripts that you may see."),
+    ("ngc registry model-script list 'nvidia/myteam/*'", "Those of one team."),
+    (
+        "ngc registry model-script list nvidia/myteam/unet --column version --column size",
+        "The versions of one model-script, with columns of your choice.",
+    ),
+)
 @options_from(options=ListOptions)
 def list_(ctx: typer.Context, options: ListOptions, target: FilterArg = "") -> None:
     """List model-scripts, or the versions of one."""
@@ -110,21 +143,45 @@ def list_(ctx: typer.Context, options: ListOptions, target: FilterArg = "") -> N
 
 
 @app.command("info", cls=ModelScriptCommand)
+@examples(
+    ("ngc registry model-script info nvidia/myteam/unet", "The model-script."),
+    ("ngc registry model-script info nvidia/myteam/unet:1 --files", "One version and its files."),
+)
 def info(ctx: typer.Context, target: TargetArg, files: FilesOpt = False, metrics: MetricsOpt = False) -> None:
     """Show one model-script, or one version of it."""
     artifact_commands.info(ctx, MODEL_SCRIPT, target, files=files, metrics=metrics)
 
 
 @app.command("create", cls=ModelScriptCommand)
+@examples(
+    (
+        "ngc registry model-script create nvidia/myteam/new_script --application OBJECT_DETECTION --framework TensorFlow --format SavedModel --precision FP16 --short-desc 'Finds objects'",
+        "A model-script with the usual descriptions.",
+    ),
+    (
+        "ngc registry model-script create nvidia/myteam/new_script --from nvidia/myteam/unet",
+        "With the descriptions of another one.",
+    ),
+)
 @options_from(description=ModelScriptOptions, options=CreateOptions)
 def create(
-    ctx: typer.Context, target: TargetArg, description: ModelScriptOptions, options: CreateOptions
+    ctx: typer.Context, target: NewArg, description: ModelScriptOptions, options: CreateOptions
 ) -> None:
     """Create a model-script, without versions yet."""
     artifact_commands.create(ctx, MODEL_SCRIPT, target, description, options)
 
 
 @app.command("update", cls=ModelScriptCommand)
+@examples(
+    (
+        "ngc registry model-script update nvidia/myteam/unet --short-desc 'Finds small objects'",
+        "Say something else about the model-script.",
+    ),
+    (
+        "ngc registry model-script update nvidia/myteam/unet:1 --desc 'Trained on more data'",
+        "Say something about one version.",
+    ),
+)
 @options_from(description=ModelScriptOptions, labels=LabelOptions, version=ModelScriptUpdateOptions)
 def update(
     ctx: typer.Context,
@@ -142,6 +199,13 @@ def update(
 
 
 @app.command("remove", cls=ModelScriptCommand)
+@examples(
+    ("ngc registry model-script remove nvidia/myteam/unet:1 --dry-run", "See what would go."),
+    (
+        "ngc registry model-script remove nvidia/myteam/unet:1 --yes",
+        "Remove one version without being asked.",
+    ),
+)
 def remove(ctx: typer.Context, target: TargetArg, dry_run: RemoveDryRunOpt = False) -> None:
     """Remove one version, or a model-script with all its versions."""
     artifact_commands.remove(ctx, MODEL_SCRIPT, target, dry_run=dry_run)
@@ -149,9 +213,15 @@ def remove(ctx: typer.Context, target: TargetArg, dry_run: RemoveDryRunOpt = Fal
 
 @app.command("upload-version", cls=ModelScriptCommand)
 @app.command("upload", cls=ModelScriptCommand, hidden=True)
+@examples(
+    (
+        "ngc registry model-script upload-version nvidia/myteam/unet:2 --source model",
+        "Upload a folder as version 2.",
+    ),
+)
 @options_from(version=ModelScriptVersionOptions, options=UploadOptions)
 def upload_version(
-    ctx: typer.Context, target: TargetArg, version: ModelScriptVersionOptions, options: UploadOptions
+    ctx: typer.Context, target: UploadArg, version: ModelScriptVersionOptions, options: UploadOptions
 ) -> None:
     """Upload one version, going on where an earlier run stopped."""
     artifact_transfers.upload_version(ctx, MODEL_SCRIPT, target, version, options)
@@ -159,7 +229,21 @@ def upload_version(
 
 @app.command("download-version", cls=ModelScriptCommand)
 @app.command("download", cls=ModelScriptCommand, hidden=True)
+@examples(
+    (
+        "ngc registry model-script download-version nvidia/myteam/unet:1 --dest downloads",
+        "Download into downloads/unet_v1.",
+    ),
+    (
+        "ngc registry model-script download-version nvidia/myteam/unet:1 --file '*.txt'",
+        "Only the files that match.",
+    ),
+    (
+        "ngc registry model-script download-version nvidia/myteam/unet:1 --dest downloads --verify-only",
+        "Compare what is on disk with the registry.",
+    ),
+)
 @options_from(options=DownloadOptions)
-def download_version(ctx: typer.Context, target: TargetArg, options: DownloadOptions) -> None:
+def download_version(ctx: typer.Context, target: DownloadArg, options: DownloadOptions) -> None:
     """Download one version, going on where an earlier run stopped."""
     artifact_transfers.download_version(ctx, MODEL_SCRIPT, target, options)
