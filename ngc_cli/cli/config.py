@@ -47,8 +47,8 @@ class SetCommand(Command):
 @app.command("set", cls=SetCommand)
 @examples(
     (
-        "ngc config set --org nvidia --team myteam --format_type json",
-        "Without questions; what is not named stays.",
+        "ngc config set --org nvidia --team myteam --format_type csv --no-validate",
+        "Without questions and without asking the server; what is not named stays.",
     ),
     (
         "ngc config set --profile lab --api-url https://registry.example.com --no-validate",

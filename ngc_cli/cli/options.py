@@ -118,7 +118,7 @@ def _under_heading(record: type, name: str, hint: Any) -> Any:
     """The field's type with an option that stands under the heading of the class that declares it."""
     owner = next(cls for cls in record.__mro__ if name in inspect.get_annotations(cls))
     heading = owner.__dict__.get("heading")
-    if heading is None:
+    if heading is None or hint.__metadata__[0].rich_help_panel is not None:
         return hint
     option = copy.copy(hint.__metadata__[0])  # it may be an option of other records too
     option.rich_help_panel = heading

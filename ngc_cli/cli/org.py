@@ -166,7 +166,7 @@ def update_team(
 
 @app.command("remove-team", cls=Command)
 @examples(
-    ("ngc org remove-team myteam --yes", "Without being asked."),
+    ("ngc org remove-team oldteam --yes", "Without being asked."),
 )
 def remove_team(ctx: typer.Context, name: TeamNameArg, dry_run: DryRunOpt = False) -> None:
     """Remove a team."""

@@ -59,14 +59,19 @@ for _name, _commands in {"org": org_group, "team": team_group, "user": user_grou
     _commands.callback()(lambda: None)  # without a callback Typer folds a lone command into its group
     app.add_typer(_commands, name=_name)
 
-DataDirOpt = Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.")]
+DataDirOpt = Annotated[Path, typer.Option("--data-dir", metavar="FOLDER", help="Where everything is kept.")]
 DatabaseUrlOpt = Annotated[
-    str, typer.Option("--database-url", help="SQLAlchemy URL; default: SQLite in the data directory.")
+    str,
+    typer.Option(
+        "--database-url", metavar="URL", help="SQLAlchemy URL; default: SQLite in the data directory."
+    ),
 ]
-EmailArg = Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]
-OrgOpt = Annotated[str, typer.Option("--org", help="Org to be a member of.")]
-TeamOpt = Annotated[str, typer.Option("--team", help="Team of that org.")]
-RoleOpt = Annotated[str, typer.Option("--role", help="Role in the org or team.")]
+EmailArg = Annotated[
+    str, typer.Argument(metavar="EMAIL", show_default=False, help="E-mail address of the user.")
+]
+OrgOpt = Annotated[str, typer.Option("--org", metavar="ORG", help="Org to be a member of.")]
+TeamOpt = Annotated[str, typer.Option("--team", metavar="TEAM", help="Team of that org.")]
+RoleOpt = Annotated[str, typer.Option("--role", metavar="ROLE", help="Role in the org or team.")]
 _DATA_DIR = Path("ngc-registry-data")
 
 
@@ -135,7 +140,7 @@ def serve(
     data_dir: DataDirOpt = _DATA_DIR,
     database_url: DatabaseUrlOpt = "",
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0 takes any free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes any free one.")] = 8080,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key, PEM.")] = None,
     tls_self_signed: Annotated[
@@ -148,7 +153,9 @@ def serve(
     files_url: Annotated[
         str, typer.Option("--files-url", help="Origin of signed links; default: that of the request.")
     ] = "",
-    token_ttl: Annotated[int, typer.Option("--token-ttl", metavar="SECONDS")] = TOKEN_TTL_S,
+    token_ttl: Annotated[
+        int, typer.Option("--token-ttl", metavar="SECONDS", help="How long a token is good.")
+    ] = TOKEN_TTL_S,
     link_ttl: Annotated[
         int,
         typer.Option(
@@ -226,10 +233,10 @@ def gc(
 
 @org_group.command("create")
 def create_org(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Its name.")],
     data_dir: DataDirOpt = _DATA_DIR,
     database_url: DatabaseUrlOpt = "",
-    display_name: Annotated[str, typer.Option("--display-name")] = "",
+    display_name: Annotated[str, typer.Option("--display-name", help="Name to show.")] = "",
 ) -> None:
     """Create an org."""
     from ngc_cli.server import admin
@@ -239,11 +246,11 @@ def create_org(
 
 @team_group.command("create")
 def create_team(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
-    org: Annotated[str, typer.Option("--org", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Its name.")],
+    org: Annotated[str, typer.Option("--org", metavar="ORG", show_default=False, help="Org of the team.")],
     data_dir: DataDirOpt = _DATA_DIR,
     database_url: DatabaseUrlOpt = "",
-    description: Annotated[str, typer.Option("--description")] = "",
+    description: Annotated[str, typer.Option("--description", help="What the team is for.")] = "",
 ) -> None:
     """Create a team."""
     from ngc_cli.server import admin
@@ -263,7 +270,7 @@ def create_user(
     org: OrgOpt = "",
     team: TeamOpt = "",
     role: RoleOpt = DEFAULT_ROLE,
-    name: Annotated[str, typer.Option("--name")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the person.")] = "",
 ) -> None:
     """Create a user, give a role to one."""
     from ngc_cli.server import admin
@@ -286,7 +293,14 @@ def create_key(
     org: OrgOpt = "",
     team: TeamOpt = "",
     role: RoleOpt = DEFAULT_ROLE,
-    kind: Annotated[KeyKindOption, typer.Option("--kind")] = KeyKindOption.personal,
+    kind: Annotated[
+        KeyKindOption,
+        typer.Option(
+            "--kind",
+            metavar="personal|legacy|service",
+            help="Kind of key; a service key belongs to an org, not to a user.",
+        ),
+    ] = KeyKindOption.personal,
 ) -> None:
     """Print a new API key of a user, once."""
     from ngc_cli.server import admin

@@ -1,4 +1,4 @@
-"""The reference in docs/ is what the command trees say."""
+"""The reference and the manual pages in docs/ are what the command trees say."""
 
 from __future__ import annotations
 

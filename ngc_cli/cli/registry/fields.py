@@ -68,7 +68,9 @@ ReleaseTypeOpt = Annotated[
 
 def file_option(name: str, what: str) -> Any:
     """An option that takes a UTF-8 text file."""
-    return typer.Option(name, metavar="FILE", help=f"Text file with the {what}.")
+    return typer.Option(
+        name, metavar="FILE", rich_help_panel="Texts from files", help=f"Text file with the {what}."
+    )
 
 
 @dataclass(frozen=True)
