@@ -149,7 +149,7 @@ def list_(ctx: typer.Context) -> None:
 
     run = Runtime.of(ctx)
     profiles = load(run.settings.config_path).profiles
-    run.output.show(config_views.profile_table(profiles, run.settings.profile))
+    run.output.show(config_views.profile_table(profiles, run.settings.profile), ids=list(profiles))
 
 
 @app.command("use", cls=Command)

@@ -116,9 +116,18 @@ def table(
     shown = _choose(columns, default, key, chosen)
     items = list(records)
     rows = [[column.cell(item) for column, _ in shown] for item in items]
-    whole = [i for i, (column, _) in enumerate(shown) if column.copied or column.key == key]
     headers = [header for _, header in shown]
-    return Table(headers, rows, as_json(items), whole=whole, keep_all=wide or bool(chosen))
+    data = as_json(items)
+    if chosen:
+        names = [_json_name(column, header) for column, header in shown]
+        data = [dict(zip(names, as_json(row), strict=True)) for row in rows]
+    whole = [i for i, (column, _) in enumerate(shown) if column.copied or column.key == key]
+    return Table(headers, rows, data, whole=whole, keep_all=wide or bool(chosen))
+
+
+def _json_name(column: Column[Any], header: str) -> str:
+    """What json calls a chosen column: its key, unless a heading was given on the line."""
+    return column.key if header == column.header else header
 
 
 def _choose(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
+from ngc_cli.cli import query
 from ngc_cli.cli.completers import files_here, live, profiles, words
 from ngc_cli.config.variables import FORMATS
 from ngc_cli.errors import UsageError
@@ -62,7 +63,13 @@ class GlobalFlags:
     ] = None
     ace: Annotated[str | None, typer.Option("--ace", hidden=True, help="Has no effect.")] = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print results and errors only; of a list the names alone.")
+    ] = False
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="EXPRESSION", help="Show only this part of the result (JMESPath)."),
+    ] = None
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress.")] = False
     progress: Annotated[
         str | None,
@@ -126,6 +133,8 @@ def extract_global_options(argv: Sequence[str], parameters: Sequence[Any]) -> tu
             hint=did_you_mean(flags.format_type, FORMATS, likeness=0.5)
             or f"Use one of: {', '.join(FORMATS)}.",
         )
+    if flags.query is not None:
+        query.check(flags.query)
     return flags, rest
 
 

@@ -215,7 +215,9 @@ def list_users(ctx: typer.Context, group: GroupName, options: ListUsersOptions) 
     note_if_cut_short(run, found.members, found.invited)
     whom = f"with the address {options.email} " if options.email else ""
     note_if_empty(run, f"Nobody {whom}is in {_place(members.org, team)}.", found.members, found.invited)
-    run.output.show(views.people_table(found, members.org, team, options.column or (), **shown))
+    view = views.people_table(found, members.org, team, options.column or (), **shown)
+    emails = [user.email for user in found.members.items], [item.user_email for item in found.invited.items]
+    run.output.show(view, ids=[email for part in emails for email in part if email])
 
 
 def add_user(ctx: typer.Context, group: GroupName, who: str, name: str, options: AddOptions) -> None:

@@ -98,6 +98,8 @@ def people_table(
     rows += [_invited_row(item) for item in people.invited.items]
     default = [*_PERSON_DEFAULT, *(_JOINED if joined else ()), *(_INVITED if invited else ())]
     view = table(rows, PERSON_COLUMNS, default, "id", chosen)
+    if chosen:
+        return view
     return dataclasses.replace(view, data=as_json([*people.members.items, *people.invited.items]))
 
 

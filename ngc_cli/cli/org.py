@@ -49,7 +49,7 @@ def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) 
     found = orgs.list_orgs(run.people, limit)
     note_if_cut_short(run, found)
     note_if_empty(run, "This key belongs to no org.", found)
-    run.output.show(views.org_table(found.items, column or ()))
+    run.output.show(views.org_table(found.items, column or ()), ids=[org.name for org in found.items])
 
 
 @app.command("info", cls=Command)

@@ -6,14 +6,17 @@ people a ``text`` and programs the ``data``; the format decides what becomes of 
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, UsageError
 from ngc_cli.terminal_text import visible, visible_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ngc_cli.cli.formats import Format, Message, View
 
 # The colours that compilers, git and pip use for these words: ANSI bold red and bold yellow.
@@ -24,8 +27,16 @@ _RESET = "\033[0m"
 class Output:
     """Writes results in the chosen format, and messages for the person at the terminal."""
 
-    def __init__(self, format_type: str = "ascii", *, quiet: bool = False, colour: bool = False) -> None:
+    def __init__(
+        self,
+        format_type: str = "ascii",
+        *,
+        quiet: bool = False,
+        colour: bool = False,
+        query: str | None = None,
+    ) -> None:
         self._format_type = format_type
+        self._query = query
         self._quiet = quiet
         self._colour = colour
 
@@ -40,10 +51,24 @@ class Output:
         """Whether progress may be drawn on stderr beside this output."""
         return self._format.shows_progress
 
-    def show(self, view: View, *, headline: str = "") -> None:
-        """Write a result, and above it a line that says what was done."""
+    @property
+    def _for_people(self) -> bool:
+        """Whether the result is text for people; a query asks for data, whatever the format."""
+        return self._format.for_people and self._query is None
+
+    def show(self, view: View, *, headline: str = "", ids: Sequence[str] | None = None) -> None:
+        """Write a result, and above it a line that says what was done.
+
+        ``ids`` are what a list is about, each as the next command takes it: with --quiet people get these alone.
+        """
         if headline:
             self.headline(headline)
+        if self._query is not None:
+            self._show_found(view.data, self._query)
+            return
+        if ids is not None and self._quiet and self._for_people:
+            self.text("".join(f"{item}\n" for item in ids))
+            return
         text = self._format.render(view)
         if text:
             self.raw(text if text.endswith("\n") else text + "\n")
@@ -57,6 +82,38 @@ class Output:
         hidden = ", ".join(left_out(view))
         if hidden:
             self.note(f"Not shown for lack of room: {hidden}. --format_type csv shows all.")
+
+    def _show_found(self, data: Any, expression: str) -> None:
+        """Write what --query finds: lines where that is enough, JSON as JSON."""
+        from ngc_cli.cli import query
+        from ngc_cli.cli.formats import facts_view
+
+        found = query.search(data, expression)
+        lines = query.lines(found)
+        if self._format_type == "json":
+            self.raw(self._format.render(dataclasses.replace(facts_view({}), data=found)) + "\n")
+        elif lines is not None:
+            self.raw("".join(visible_lines(line) + "\n" for line in lines))
+        else:
+            self.raw(self._format.render(query.view(found)).rstrip("\n") + "\n")
+
+    def json(self, data: Any) -> None:
+        """Write a result that is JSON in every format, or what --query finds in it."""
+        from ngc_cli.cli.formats import OUTPUT_FORMATS, facts_view
+
+        if self._query is not None:
+            self._show_found(data, self._query)
+        else:
+            self.raw(OUTPUT_FORMATS["json"].render(dataclasses.replace(facts_view({}), data=data)) + "\n")
+
+    def file(self, path: Path) -> None:
+        """Write the bytes of a file, as they are."""
+        import shutil
+
+        sys.stdout.flush()
+        with path.open("rb") as source:
+            shutil.copyfileobj(source, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
     def done(self, text: str, **facts: Any) -> None:
         """Say what was done: the text for people, the facts as the result for programs."""
@@ -75,17 +132,17 @@ class Output:
 
     def text(self, text: str) -> None:
         """Write a result as text for people; programs get the ``data`` of it."""
-        if self._format.for_people:
+        if self._for_people:
             self.raw(visible_lines(text))
 
     def data(self, make_view: Callable[[], View]) -> None:
         """Write the result of what people have been given as text; the view is made only if it is shown."""
-        if not self._format.for_people:
+        if not self._for_people:
             self.show(make_view())
 
     def headline(self, text: str) -> None:
         """A line that says what was done: part of the result for people, else a note."""
-        if self._format.for_people:
+        if self._for_people:
             self.raw(visible_lines(text) + "\n")
         else:
             self.note(text)

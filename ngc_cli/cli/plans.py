@@ -20,7 +20,7 @@ class PlanComplete(NgcError):
 class PlanningOutput(Output):
     """Writes as always until a change has been planned; then the next result ends the command."""
 
-    def __init__(self, planned: Sequence[PlannedCall], format_type: str, **options: bool) -> None:
+    def __init__(self, planned: Sequence[PlannedCall], format_type: str, **options: Any) -> None:
         super().__init__(format_type, **options)
         self._planned = planned
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.main import get_group
 
-from ngc_cli.cli.completers import Offer, words
+from ngc_cli.cli.completers import Offer, files_here, words
 from ngc_cli.cli.globals import GlobalFlags
 from ngc_cli.cli.groups import Command, Group, Subgroup
 from ngc_cli.cli.help import Example, examples
@@ -95,6 +95,36 @@ def version(ctx: typer.Context) -> None:
     from ngc_cli import __version__
 
     Runtime.of(ctx).output.value(f"NGC Registry CLI {__version__}", version=__version__)
+
+
+@app.command("api", cls=Command)
+@examples(
+    ("ngc api GET /v2/users/me", "What the server says about you."),
+    ("ngc api GET '/v2/orgs?page-size=5' --query 'organizations[].name'", "Names, one a line."),
+)
+def api(
+    ctx: typer.Context,
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="GET|POST|PUT|PATCH|DELETE",
+            autocompletion=words("GET", "POST", "PUT", "PATCH", "DELETE"),
+            help="The method.",
+        ),
+    ],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A path of the API, with its query.")],
+    body: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="FILE|-", autocompletion=files_here, help="JSON to send; - for stdin."
+        ),
+    ] = None,
+) -> None:
+    """Send one request to the API with the key of the profile, and print the JSON of the answer."""
+    from ngc_cli.cli.api import request
+
+    run = Runtime.of(ctx)
+    run.output.json(request(run, method, path, body))
 
 
 @app.command("completion", cls=Command)

@@ -112,10 +112,12 @@ class Runtime:
     def _new_output(self, format_type: str) -> Output:
         colour = wants_colour(os.environ, no_color=self.flags.no_color)
         if self.planned is None:
-            return Output(format_type, quiet=self.flags.quiet, colour=colour)
+            return Output(format_type, quiet=self.flags.quiet, colour=colour, query=self.flags.query)
         from ngc_cli.cli.plans import PlanningOutput
 
-        return PlanningOutput(self.planned, format_type, quiet=self.flags.quiet, colour=colour)
+        return PlanningOutput(
+            self.planned, format_type, quiet=self.flags.quiet, colour=colour, query=self.flags.query
+        )
 
     @cached_property
     def http(self) -> Http:

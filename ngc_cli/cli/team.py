@@ -39,7 +39,7 @@ def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) 
     found = orgs.list_teams(run.people, run.org, limit)
     note_if_cut_short(run, found)
     note_if_empty(run, f"Org '{run.org}' has no teams.", found)
-    run.output.show(views.team_table(found.items, column or ()))
+    run.output.show(views.team_table(found.items, column or ()), ids=[team.name for team in found.items])
 
 
 @app.command("info", cls=Command)

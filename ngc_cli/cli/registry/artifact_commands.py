@@ -77,14 +77,16 @@ def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOpti
         versions = artifacts.list_versions(run.api, kind, pattern, ref, limit=options.limit)
         if not isinstance(versions, Instead):
             tell_parts(run, versions, "versions", ref)
-            run.output.show(views.version_table(versions.items, options.column or (), wide=options.wide))
+            view = views.version_table(versions.items, options.column or (), wide=options.wide)
+            run.output.show(view, ids=[f"{ref.path}:{item.version_id}" for item in versions.items])
             return
         run.output.note(versions.note)
         ref = targets.artifact(run, versions.pattern, pattern=True)
     search = search_for(run, ref, options, kind.signed_filter)
     found = artifacts.list_artifacts(run.api, kind, *search[:3], filters=search.filters, limit=options.limit)
     tell_found(run, found, f"{kind.noun}s", search)
-    run.output.show(views.artifact_table(found.items, options.column or (), wide=options.wide))
+    view = views.artifact_table(found.items, options.column or (), wide=options.wide)
+    run.output.show(view, ids=[artifacts.artifact_path(item) for item in found.items])
 
 
 def info(ctx: typer.Context, kind: ArtifactKind, target: str, *, files: bool, metrics: bool) -> None:

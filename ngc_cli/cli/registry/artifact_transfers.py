@@ -5,6 +5,7 @@ See docs/cli.md#registry-model.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -12,15 +13,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from ngc_cli.cli import targets
-from ngc_cli.cli.completers import files, folders_here
+from ngc_cli.cli.completers import files, folders_here, words
 from ngc_cli.cli.options import TRANSFER, DryRunOpt, LimitOptions
 from ngc_cli.cli.runtime import Runtime
-from ngc_cli.errors import TransferFailed
+from ngc_cli.errors import TransferFailed, UsageError
 from ngc_cli.terminal_text import visible
 
 if TYPE_CHECKING:
     from ngc_cli.api.kinds import ArtifactKind
     from ngc_cli.cli.registry.fields import VersionOptions
+    from ngc_cli.services.artifacts.download import Request
     from ngc_cli.services.transfers import Outcome, Plan
 
 ExcludeOpt = Annotated[
@@ -94,6 +96,16 @@ class DownloadOptions(LimitOptions):
     verify_only: Annotated[
         bool, typer.Option("--verify-only", help="Check files on disk, fetch nothing.")
     ] = False
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="-",
+            autocompletion=words("-"),
+            help="With -, write the one file that --file names to standard output, once it is verified.",
+        ),
+    ] = None
     no_space_check: Annotated[
         bool, typer.Option("--no-space-check", help="Begin even if the disk seems too small.")
     ] = False
@@ -148,6 +160,9 @@ def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, option
         limits=run.limits(options.threads, options.limit_rate),
         memory_folder=run.state_folder("downloads"),
     )
+    if options.output is not None:
+        _write_out(run, request, options.output)
+        return
     with run.transfer() as (progress, cancel):
         if options.dry_run:
             _show_plan(run, downloads.plan(run.api, request, progress))
@@ -155,6 +170,27 @@ def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, option
         transfer = downloads.verify if options.verify_only else downloads.download
         outcome = transfer(run.api, request, progress, cancel)
     _finish(run, outcome)
+
+
+def _write_out(run: Runtime, request: Request, output: str) -> None:
+    """Write one file to standard output, by way of a folder of its own: no byte is shown that is not verified."""
+    from tempfile import TemporaryDirectory
+
+    from ngc_cli.services.artifacts import download as downloads
+
+    if output != "-":
+        raise UsageError(f"--output takes '-', not '{output}'", hint="Use --dest FOLDER to write files.")
+    with TemporaryDirectory(prefix="ngc-") as folder, run.transfer() as (progress, cancel):
+        request = dataclasses.replace(request, dest=Path(folder), exact=True)
+        paths = downloads.plan(run.api, request, progress).paths
+        if len(paths) != 1:
+            raise UsageError(
+                f"--output - writes one file, and {len(paths)} match", hint="Name it with --file."
+            )
+        outcome = downloads.download(run.api, request, progress, cancel)
+        if outcome.error is not None or outcome.failed:
+            raise outcome.error or TransferFailed("; ".join(outcome.failed.values()))
+        run.output.file(Path(folder, paths[0]))
 
 
 def _show_plan(run: Runtime, plan: Plan) -> None:

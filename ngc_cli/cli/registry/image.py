@@ -128,14 +128,16 @@ def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "")
         tags = images.list_tags(api, pattern, ref, limit=options.limit)
         if not isinstance(tags, Instead):
             tell_parts(run, tags, "tags", ref)
-            run.output.show(views.tag_table(tags.items, options.column or (), wide=options.wide))
+            view = views.tag_table(tags.items, options.column or (), wide=options.wide)
+            run.output.show(view, ids=[f"{ref.path}:{item.tag}" for item in tags.items])
             return
         run.output.note(tags.note)
         ref = targets.image(run, tags.pattern, pattern=True)
     search = search_for(run, ref, options, "signedImages")
     found = images.list_repositories(api, *search[:3], filters=search.filters, limit=options.limit)
     tell_found(run, found, "images", search)
-    run.output.show(views.repository_table(found.items, options.column or (), wide=options.wide))
+    view = views.repository_table(found.items, options.column or (), wide=options.wide)
+    run.output.show(view, ids=[images.repository_path(item) for item in found.items])
 
 
 @app.command("info", cls=ImageCommand)

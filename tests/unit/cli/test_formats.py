@@ -56,8 +56,10 @@ def test_wrong_columns(chosen: list[str], kind: type[NgcError]) -> None:
         table(TEAMS, COLUMNS, ["id"], "id", chosen)
 
 
-def test_json_has_the_objects_without_absent_members_whatever_the_columns() -> None:
-    shown = render(table(TEAMS, COLUMNS, ["id"], "id", ["name"]), "json")
+def test_json_has_the_objects_without_absent_members_or_the_chosen_columns() -> None:
+    chosen = table(TEAMS, COLUMNS, ["id"], "id", ["name=Team"])
+    assert json.loads(render(chosen, "json")) == [{"id": 1, "Team": "red"}, {"id": 20, "Team": "blue"}]
+    shown = render(table(TEAMS, COLUMNS, ["id"], "id"), "json")
     assert json.loads(shown) == [
         {"id": 1, "name": "red", "description": TEAMS[0].description},
         {"id": 20, "name": "blue"},
