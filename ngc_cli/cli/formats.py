@@ -35,11 +35,13 @@ class Column(Generic[Record]):
     """One column of a list: the key of ``--column``, the heading, and how to read the cell.
 
     ``copied`` are those that people copy to the next command: no terminal is too narrow for them.
+    ``order`` reads what to sort by where that is not what is shown, such as the time behind a day.
     """
 
     key: str
     header: str
     cell: Callable[[Record], Cell]
+    order: Callable[[Record], Any] | None = None
     copied: bool = False
 
 

@@ -21,6 +21,6 @@ def note_if_cut_short(run: Runtime, *parts: Listing[Any]) -> None:
 
 
 def note_if_empty(run: Runtime, text: str, *parts: Listing[Any]) -> None:
-    """Note where nothing was found; an empty table alone does not say it."""
+    """Note where nothing was found, or what the list itself knows of why; an empty table alone does not say it."""
     if not any(part.items for part in parts):
-        run.output.note(text)
+        run.output.note(next((part.note for part in parts if part.note), text))

@@ -22,8 +22,9 @@ from ngc_cli.cli.members import (
     UserArg,
     UserNameArg,
 )
-from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, options_from
+from ngc_cli.cli.options import DryRunOpt, options_from
 from ngc_cli.cli.runtime import Runtime
+from ngc_cli.cli.selection import TableOptions
 
 
 class _OrgGroup(Group):
@@ -40,16 +41,18 @@ DescriptionArg = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What
 @examples(
     ("ngc org list", "The orgs you belong to."),
 )
-def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
+@options_from(options=TableOptions)
+def list_(ctx: typer.Context, options: TableOptions) -> None:
     """List the orgs you belong to."""
     from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
-    found = orgs.list_orgs(run.people, limit)
+    found = options.select(orgs.list_orgs(run.people, options.fetch_limit), views.ORG_COLUMNS)
     note_if_cut_short(run, found)
     note_if_empty(run, "This key belongs to no org.", found)
-    run.output.show(views.org_table(found.items, column or ()), ids=[org.name for org in found.items])
+    view = views.org_table(found.items, options.column or ())
+    run.output.show(view, ids=[org.name for org in found.items])
 
 
 @app.command("info", cls=Command)

@@ -19,8 +19,9 @@ from ngc_cli.cli.members import (
     UserArg,
     UserNameArg,
 )
-from ngc_cli.cli.options import ColumnOpt, DryRunOpt, LimitOpt, options_from
+from ngc_cli.cli.options import DryRunOpt, options_from
 from ngc_cli.cli.runtime import Runtime
+from ngc_cli.cli.selection import TableOptions
 
 app = typer.Typer(cls=Group, help="Teams and their users.")
 
@@ -30,16 +31,18 @@ app = typer.Typer(cls=Group, help="Teams and their users.")
 @examples(
     ("ngc team list", "The teams of your org."),
 )
-def list_(ctx: typer.Context, column: ColumnOpt = None, limit: LimitOpt = None) -> None:
+@options_from(options=TableOptions)
+def list_(ctx: typer.Context, options: TableOptions) -> None:
     """List the teams of the org."""
     from ngc_cli.cli import members_views as views
     from ngc_cli.services.people import orgs
 
     run = Runtime.of(ctx)
-    found = orgs.list_teams(run.people, run.org, limit)
+    found = options.select(orgs.list_teams(run.people, run.org, options.fetch_limit), views.TEAM_COLUMNS)
     note_if_cut_short(run, found)
     note_if_empty(run, f"Org '{run.org}' has no teams.", found)
-    run.output.show(views.team_table(found.items, column or ()), ids=[team.name for team in found.items])
+    view = views.team_table(found.items, options.column or ())
+    run.output.show(view, ids=[team.name for team in found.items])
 
 
 @app.command("info", cls=Command)

@@ -18,7 +18,7 @@ SEEN_BY = {
     "--name --explain",
     "cli/test_config_account.py": "--retries",
     "cli/test_completion.py": "--install",
-    "cli/test_scripting.py": "--query --input",
+    "cli/test_scripting.py": "--query --input --sort --filter",
     "cli/test_diag.py": "--timeout --no-external-ip --no-dir-size --read-size --output",
     "cli/test_members.py": "--team --joined --invited --email --column --role --create-team --team-description "
     "--invitation-expiry --message --from-csv --add-role --remove-role --org-role",

@@ -87,6 +87,25 @@ def test_chosen_columns_are_the_members_of_json(place: Place) -> None:
     assert ngc.json("org list-users --column email")[0]["email"] == "ann@example.com"
 
 
+def test_a_list_is_filtered_and_sorted_as_a_whole_before_it_is_cut(
+    place: Place, registry: RunningRegistry
+) -> None:
+    org, key, ngc = place
+    for version in ("10", "9"):
+        Wire(registry.session(key), org).publish_version("bert", version, {"a": bytes(int(version) * 2000)})
+    versions = f"registry model list {org}/bert -q"
+    names = [f"{org}/bert:{version}" for version in ("1", "2", "9", "10")]
+    assert ngc.ok(f"{versions} --sort version").splitlines() == names
+    assert ngc.ok(f"{versions} --sort -version --limit 2").splitlines() == names[:1:-1]
+    assert ngc.ok(f"{versions} --sort=-size --limit 1").splitlines() == [f"{org}/bert:10"]
+    assert ngc.ok(f"registry model list {org}/* -q --filter repository=*UNET").splitlines() == [f"{org}/unet"]
+    assert ngc.ok(f"registry model list {org}/* -q --filter name=b* --filter version=1") == ""
+    assert ngc.json("team list --filter name=c*")[0]["name"] == "crew"
+    assert ngc.json("org list --sort name --filter name=nosuch") == []
+    assert "Did you mean 'version'?" in ngc(f"{versions} --sort versoin").err
+    assert ngc(f"{versions} --filter version").code == 2
+
+
 def test_a_raw_request_has_the_key_of_the_profile(place: Place, tmp_path: Path) -> None:
     org, _, ngc = place
     assert ngc.ok("api GET /v2/users/me", "--query", "user.email") == "ann@example.com\n"

@@ -74,8 +74,9 @@ def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOpti
     ref = targets.artifact(run, pattern, pattern=True) if pattern else None
     if ref is not None and not artifacts.is_pattern_of_artifacts(ref):
         refuse_filters(ref, options)
-        versions = artifacts.list_versions(run.api, kind, pattern, ref, limit=options.limit)
+        versions = artifacts.list_versions(run.api, kind, pattern, ref, limit=options.fetch_limit)
         if not isinstance(versions, Instead):
+            versions = options.select(versions, views.VERSION_COLUMNS)
             tell_parts(run, versions, "versions", ref)
             view = views.version_table(versions.items, options.column or (), wide=options.wide)
             run.output.show(view, ids=[f"{ref.path}:{item.version_id}" for item in versions.items])
@@ -83,7 +84,10 @@ def list_(ctx: typer.Context, kind: ArtifactKind, target: str, options: ListOpti
         run.output.note(versions.note)
         ref = targets.artifact(run, versions.pattern, pattern=True)
     search = search_for(run, ref, options, kind.signed_filter)
-    found = artifacts.list_artifacts(run.api, kind, *search[:3], filters=search.filters, limit=options.limit)
+    found = artifacts.list_artifacts(
+        run.api, kind, *search[:3], filters=search.filters, limit=options.fetch_limit
+    )
+    found = options.select(found, views.ARTIFACT_COLUMNS)
     tell_found(run, found, f"{kind.noun}s", search)
     view = views.artifact_table(found.items, options.column or (), wide=options.wide)
     run.output.show(view, ids=[artifacts.artifact_path(item) for item in found.items])

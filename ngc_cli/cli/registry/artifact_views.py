@@ -38,14 +38,21 @@ ARTIFACT_COLUMNS: tuple[Column[Artifact], ...] = (
     Column("application", "Application", lambda item: item.application),
     Column("framework", "Framework", lambda item: item.framework or item.training_framework),
     Column("precision", "Precision", lambda item: _PRECISION_SHOWN.get(item.precision or "", item.precision)),
-    Column("updated", "Last Modified", lambda item: format_day(item.updated_date)),
+    Column(
+        "updated", "Last Modified", lambda item: format_day(item.updated_date), lambda item: item.updated_date
+    ),
     Column("permission", "Permission", _permission),
-    Column("created", "Created", lambda item: format_day(item.created_date)),
+    Column("created", "Created", lambda item: format_day(item.created_date), lambda item: item.created_date),
     Column("org", "Org", lambda item: item.org_name),
     Column("team", "Team", lambda item: item.team_name),
     Column("description", "Description", lambda item: item.short_description),
     Column("labels", "Labels", lambda item: _joined(item.labels)),
-    Column("size", "File Size", lambda item: format_size(item.latest_version_size_in_bytes or 0)),
+    Column(
+        "size",
+        "File Size",
+        lambda item: format_size(item.latest_version_size_in_bytes or 0),
+        lambda item: item.latest_version_size_in_bytes or 0,
+    ),
     Column("shared", "Shared", lambda item: "Yes" if item.is_public else "No"),
     Column("access", "Access Type", lambda item: item.access_type),
     Column("products", "Associated Products", lambda item: _joined(item.product_names)),
@@ -70,10 +77,19 @@ VERSION_COLUMNS: tuple[Column[ArtifactVersion], ...] = (
     Column("batch", "Batch Size", lambda item: item.batch_size),
     Column("gpu", "GPU Model", lambda item: item.gpu_model),
     Column("memory", "Memory Footprint", lambda item: item.memory_footprint),
-    Column("size", "File Size", lambda item: format_size(item.total_size_in_bytes or 0)),
+    Column(
+        "size",
+        "File Size",
+        lambda item: format_size(item.total_size_in_bytes or 0),
+        lambda item: item.total_size_in_bytes or 0,
+    ),
     Column("status", "Status", lambda item: item.status),
-    Column("created", "Created Date", lambda item: format_day(item.created_date)),
-    Column("updated", "Updated Date", lambda item: format_day(item.updated_date)),
+    Column(
+        "created", "Created Date", lambda item: format_day(item.created_date), lambda item: item.created_date
+    ),
+    Column(
+        "updated", "Updated Date", lambda item: format_day(item.updated_date), lambda item: item.updated_date
+    ),
     Column("description", "Description", lambda item: item.description),
     Column("signed", "Signed", lambda item: "Yes" if item.is_signed else "No"),
 )

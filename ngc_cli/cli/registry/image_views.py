@@ -33,10 +33,17 @@ REPOSITORY_COLUMNS: tuple[Column[ImageRepository], ...] = (
     Column("name", "Name", lambda item: item.display_name or item.name),
     Column("repository", "Repository", repository_path),
     Column("tag", "Latest Tag", lambda item: item.latest_tag),
-    Column("size", "Image Size", lambda item: _size(item.latest_image_size)),
-    Column("updated", "Updated Date", lambda item: format_day(item.updated_date)),
+    Column(
+        "size",
+        "Image Size",
+        lambda item: _size(item.latest_image_size),
+        lambda item: item.latest_image_size or 0,
+    ),
+    Column(
+        "updated", "Updated Date", lambda item: format_day(item.updated_date), lambda item: item.updated_date
+    ),
     Column("permission", "Permission", lambda item: "unlocked" if item.can_guest_pull else "locked"),
-    Column("created", "Created", lambda item: format_day(item.created_date)),
+    Column("created", "Created", lambda item: format_day(item.created_date), lambda item: item.created_date),
     Column("description", "Description", lambda item: item.short_description),
     Column("org", "Org", lambda item: _org_and_team(item)[0]),
     Column("team", "Team", lambda item: _org_and_team(item)[1]),
@@ -51,8 +58,10 @@ _REPOSITORY_WIDE = [*_REPOSITORY_DEFAULT, "signed", "access", "products"]
 
 TAG_COLUMNS: tuple[Column[ImageTag], ...] = (
     Column("tag", "Tag", lambda item: item.tag),
-    Column("updated", "Updated Date", lambda item: format_day(item.updated_date)),
-    Column("size", "Image Size", lambda item: _size(item.size)),
+    Column(
+        "updated", "Updated Date", lambda item: format_day(item.updated_date), lambda item: item.updated_date
+    ),
+    Column("size", "Image Size", lambda item: _size(item.size), lambda item: item.size or 0),
     Column("signed", "Signed?", lambda item: _yes_no(item.is_signed)),
     Column(
         "platforms", "Platforms", lambda item: ", ".join(map(_platform, item.architecture_variants or ()))

@@ -9,9 +9,10 @@ import typer
 
 from ngc_cli.cli.completers import live
 from ngc_cli.cli.listing_notes import note_if_cut_short, note_if_empty
-from ngc_cli.cli.options import OUTPUT, ColumnOpt, LimitOpt
+from ngc_cli.cli.options import OUTPUT
 from ngc_cli.cli.registry.fields import POLICIES, RELEASE_TYPES, choice, word_option
 from ngc_cli.cli.runtime import Runtime
+from ngc_cli.cli.selection import TableOptions
 from ngc_cli.errors import UsageError
 from ngc_cli.refs import ArtifactRef, ImageRef, has_wildcard
 
@@ -22,13 +23,11 @@ _ACCESS_TYPES = ("LISTED", "EXCLUSIVE", "NOT_LISTED")
 
 
 @dataclass(frozen=True)
-class ListOptions:
+class ListOptions(TableOptions):
     """Options of ``list``: how it looks, and filters that the search of the server understands."""
 
     heading: ClassVar = "Filters"
 
-    column: ColumnOpt = None
-    limit: LimitOpt = None
     wide: Annotated[bool, typer.Option("--wide", rich_help_panel=OUTPUT, help="Show more columns.")] = False
     mine: Annotated[bool, typer.Option("--mine", help="Only what you have created.")] = False
     owner: Annotated[
@@ -108,7 +107,7 @@ def tell_found(run: Runtime, found: Listing[Any], what: str, search: Search) -> 
     """Tell what the table does not show: where nothing was found, what a limit or missing rights left out."""
     from ngc_cli.services.listing import full_pattern
 
-    run.output.note(found.note)
+    run.output.note(found.note if found.items else "")
     note_if_cut_short(run, found)
     if search.pattern:
         where = f"match '{full_pattern(search.pattern, search.org, search.team)}'"
