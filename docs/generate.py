@@ -1,4 +1,4 @@
-"""Writes docs/reference/ and docs/man/ from the command trees of ngc and ngc-registry.
+"""Writes docs/reference/, its JSON Schemas, and docs/man/ from the command trees of ngc and ngc-registry.
 
 Usage: python docs/generate.py [--check]. With --check nothing is written, and the exit status is 1 when a file differs.
 What is told about a command is made by ``ngc_cli.cli.help``, as for ``-h``; here it becomes Markdown and roff.
@@ -6,6 +6,7 @@ What is told about a command is made by ``ngc_cli.cli.help``, as for ``-h``; her
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from man_pages import man_page
 
 from ngc_cli.cli.help import OPTIONS, Page, page
+from ngc_cli.cli.schemas import RESULTS, schema
 
 DOCS = Path(__file__).resolve().parent
 SERVER = "ngc-registry"
@@ -37,6 +39,9 @@ def files() -> dict[str, str]:
                 if len(group.path) > 1:
                     made[f"reference/{name}.md"] = _page(group, commands)
                 made[f"man/{name}.1"] = man_page(group, commands)
+    for name in RESULTS:
+        text = json.dumps(schema(name), indent=2) + "\n"
+        made[f"reference/schemas/{name.replace(' ', '-')}.json"] = text
     return made
 
 
@@ -148,7 +153,7 @@ def main() -> int:
     made = files()
     there = {
         str(path.relative_to(DOCS)): path.read_text(encoding="utf-8")
-        for pattern in ("reference/*.md", "man/*.1")
+        for pattern in ("reference/*.md", "man/*.1", "reference/schemas/*.json")
         for path in DOCS.glob(pattern)
         if path.name != "README.md"
     }

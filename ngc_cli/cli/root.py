@@ -97,6 +97,32 @@ def version(ctx: typer.Context) -> None:
     Runtime.of(ctx).output.value(f"NGC Registry CLI {__version__}", version=__version__)
 
 
+@app.command("schema", cls=Command)
+@examples(
+    ("ngc schema", "The commands that have one."),
+    ("ngc schema registry model list", "What json of this command looks like."),
+)
+def schema(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]", autocompletion=_command_words, help="The words of a command, or error."
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of what a command prints with --format_type json, or the names of all."""
+    from ngc_cli.cli import schemas
+    from ngc_cli.cli.formats import Table
+
+    output = Runtime.of(ctx).output
+    if command:
+        output.json(schemas.schema(" ".join(command)))
+        return
+    output.text("".join(f"{name}\n" for name in schemas.RESULTS))
+    output.data(lambda: Table(["command"], [[name] for name in schemas.RESULTS], list(schemas.RESULTS)))
+
+
 @app.command("api", cls=Command)
 @examples(
     ("ngc api GET /v2/users/me", "What the server says about you."),

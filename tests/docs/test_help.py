@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import typer
 from support.artifacts import Wire
@@ -18,6 +20,7 @@ from support.registry import RunningRegistry
 
 from ngc_cli.cli.help import Page, page
 from ngc_cli.cli.root import command_tree
+from ngc_cli.cli.schemas import RESULTS, schema
 
 ORG, TEAM, ADMIN, MEMBER = "nvidia", "myteam", "admin@example.com", "kim@example.com"
 
@@ -179,6 +182,13 @@ BEFORE = {
 """What must have been done before, by command."""
 
 
+def check_against_schema(shown: Page, text: str) -> None:
+    """The one JSON document of a command is what its schema says."""
+    name = shown.name.removeprefix("ngc ")
+    if name in RESULTS:
+        jsonschema.validate(json.loads(text), schema(name))
+
+
 def run_examples(shown: Page, shell: Callable[[str], Done], world: World) -> None:
     """Run the examples of a page one after the other, in one folder."""
     for example in shown.examples:
@@ -203,6 +213,44 @@ def test_examples_run(
     if name.startswith("ngc config"):
         typed.env = {}
     run_examples(PAGES[name], typed, world)
+
+
+WITHOUT_SCHEMA = {"help", "api", "schema", "local demo"}
+"""Text, or JSON of others."""
+
+
+def test_every_command_has_a_schema() -> None:
+    assert {name.removeprefix("ngc ") for name in LEAVES} == (RESULTS.keys() - {"error"}) | WITHOUT_SCHEMA
+    for name in RESULTS:
+        jsonschema.Draft202012Validator.check_schema(schema(name))
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if not name.startswith("ngc local")])
+def test_json_is_what_the_schema_says(
+    name: str, world: World, shell: MakeShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    typed = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent")
+    if name.startswith("ngc config"):
+        typed.env = {}
+
+    def as_json(line: str) -> Done:
+        if "--format_type" in line or "--column" in line or "print-env" in line or "completion zsh" in line:
+            return typed(line)
+        done = typed(line, "--format_type", "json")
+        if line in {example.line for example in PAGES[name].examples}:
+            check_against_schema(PAGES[name], done.out)
+        return done
+
+    run_examples(PAGES[name], as_json, world)
+
+
+def test_an_error_is_what_its_schema_says(shell: MakeShell, registry: RunningRegistry) -> None:
+    done = shell(registry, registry.key())("registry model info no/such --format_type json")
+    assert done.code != 0
+    jsonschema.validate(done.error, schema("error"))
+    assert "Did you mean 'team list'?" in shell(registry)("schema team lst").err
 
 
 @pytest.mark.parametrize("name", [name for name in LEAVES if name.startswith("ngc local")])
