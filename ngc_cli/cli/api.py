@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import LocalFileError, UsageError
+from ngc_cli.json_text import parse_json
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -43,6 +43,6 @@ def _body(source: str) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise LocalFileError(f"{source} cannot be read: {error}") from error
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise UsageError(f"what --input gives is not JSON: {error}") from error

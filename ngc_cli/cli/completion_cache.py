@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ngc_cli.completion import FETCH_COMMAND, STARTED_S
 from ngc_cli.files import write_atomically
+from ngc_cli.json_text import parse_json
 
 if TYPE_CHECKING:
     from ngc_cli.cli.globals import GlobalFlags
@@ -94,7 +95,7 @@ def _read(path: Path, age_s: float) -> list[str] | None:
     try:
         if time.time() - path.stat().st_mtime > age_s:
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return [str(name) for name in found] if isinstance(found, list) else None

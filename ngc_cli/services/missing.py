@@ -91,6 +91,17 @@ class Catalog:
                 pass
         return error
 
+    def require_place(self, org: str, team: str, paths: Iterable[str]) -> None:
+        """Raise Forbidden or NotFound for an org or team that does not exist or may not be seen.
+
+        A search tells nothing of that: it is empty there (docs/protocol/conventions.md#status-codes). So this is asked
+        when none of the ``paths`` that were found lies in the org.
+        """
+        if org and not any(path.startswith(f"{org}/") for path in paths):
+            nothing = Forbidden(f"org '{org}' shows nothing")
+            if (explained := self.explained_place(nothing, org, team)) is not nothing:
+                raise explained
+
     def instead(self, typed: str, ref: Target, path: str, error: NgcError) -> Instead:
         """What to list for a name that is none: an org's things, a team's, or all that have the word in their names.
 

@@ -51,9 +51,11 @@ def list_artifacts(
     wanted = full_pattern(pattern, org, team)
     found = ArtifactApi(client, kind).search(wanted, org, team, filters)
     try:
-        return matching(found, artifact_path, wanted, limit)
+        listing = matching(found, artifact_path, wanted, limit)
     except (Forbidden, NotFound) as error:
         raise _catalog(client, kind).explained_place(error, org, team) from error
+    _catalog(client, kind).require_place(org, team, map(artifact_path, listing.items))
+    return listing
 
 
 def artifact_path(item: Artifact) -> str:

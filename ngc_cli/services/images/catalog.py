@@ -50,9 +50,11 @@ def list_repositories(
     """
     wanted = full_pattern(pattern, org, team)
     try:
-        return matching(api.search(wanted, org, team, filters), repository_path, wanted, limit)
+        listing = matching(api.search(wanted, org, team, filters), repository_path, wanted, limit)
     except (Forbidden, NotFound) as error:
         raise _catalog(api).explained_place(error, org, team) from error
+    _catalog(api).require_place(org, team, map(repository_path, listing.items))
+    return listing
 
 
 def list_tags(
