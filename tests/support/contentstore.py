@@ -98,6 +98,28 @@ class ContentStoreTests:
         assert list(store.uploads()) == ["upload"]
         store.assemble("upload", parts, hashlib.sha256(b"ab").hexdigest()).publish()
 
+    @pytest.mark.parametrize("position", [0, 31, 63])
+    @pytest.mark.parametrize("hashed", [False, True])
+    def test_a_digest_counts_to_its_last_character(
+        self, store: ContentStore, position: int, hashed: bool
+    ) -> None:
+        right = hashlib.sha256(b"ab").hexdigest()
+        other = "0" if right[position] != "0" else "1"
+        wrong = right[:position] + other + right[position + 1 :]
+        whole = put_part(store, 1, b"ab", hashed=hashed)
+        halves = [
+            put_part(store, number, piece, hashed=hashed) for number, piece in enumerate((b"a", b"b"), 1)
+        ]
+        for parts in ([whole], halves):
+            with pytest.raises(DigestMismatch):
+                store.assemble("upload", parts, wrong)
+            store.assemble("upload", parts, right).abort()
+        writer = store.write_part("upload", 1, hashed=True)
+        writer.write(b"ab")
+        with pytest.raises(DigestMismatch):
+            writer.finish(wrong)
+        assert writer.finish(right).sha256 == right
+
     def test_a_part_that_knows_its_digest_is_believed_by_its_key_only(self, store: ContentStore) -> None:
         """A later part of the same number has another key, so it cannot slip in under the digest of an earlier one."""
         honest = put_part(store, 1, b"honest", hashed=True)

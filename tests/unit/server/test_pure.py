@@ -22,6 +22,8 @@ from ngc_cli.server.auth.roles import (
     Resource,
     allows,
     decide,
+    may_give,
+    reaches,
 )
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.content.serve import slice_for
@@ -128,6 +130,53 @@ def test_reach_ends_at_the_org_and_only_administrators_reach_into_teams() -> Non
         assert not may(caller, Action.VIEW, None, org=2)
     assert not may(who("USER_ADMIN"), Action.VIEW, None)
     assert not may(who("FLEET_COMMAND_ADMIN"), Action.VIEW, None)
+
+
+def test_any_role_makes_a_member_who_sees_the_people_and_no_more() -> None:
+    member = Principal(1, 1, (Grant(1, None, "FLEET_COMMAND_VIEWER"),))
+    assert decide(member, Action.VIEW_ORG, 1, None) is Decision.YES
+    assert decide(member, Action.VIEW_ORG, 1, 5) is Decision.NO
+    assert decide(member, Action.VIEW_ORG, 2, None) is Decision.NO
+    assert decide(member, Action.VIEW, 1, None) is Decision.PUBLIC
+
+
+def test_what_says_nothing_about_itself_is_closed() -> None:
+    assert Resource(1) == Resource(1, is_public=False, guest_access=False)
+
+
+def test_own_is_what_this_user_has_made() -> None:
+    mine = Principal(9, 7, ())
+    assert allows(Decision.OWN, mine, Resource(7))
+    assert not allows(Decision.OWN, mine, Resource(8, is_public=True, guest_access=True))
+    assert not allows(Decision.OWN, mine, Resource(9))  # the number of the key is none of a user
+    assert not allows(Decision.OWN, mine, None)
+    assert not allows(Decision.NO, mine, Resource(7, is_public=True, guest_access=True))
+    assert allows(Decision.PUBLIC, mine, Resource(8, is_public=True))
+    assert not allows(Decision.PUBLIC, mine, Resource(7, guest_access=True))
+    assert allows(Decision.YES, mine, None)
+
+
+def test_a_decision_reaches_as_far_as_itself_and_no_further() -> None:
+    ordered = [Decision.NO, Decision.UNLOCKED, Decision.PUBLIC, Decision.OWN, Decision.YES]
+    for high, decision in enumerate(ordered):
+        assert [reaches(decision, other) for other in ordered] == [low <= high for low in range(len(ordered))]
+
+
+def test_a_role_may_be_given_by_who_can_do_what_it_allows_wherever_it_does() -> None:
+    def give(held: str, role: str, held_in: int | None = None, team: int | None = None) -> bool:
+        return may_give(Principal(1, 1, (Grant(1, held_in, held),)), role, 1, team)
+
+    assert give("REGISTRY_ADMIN", "REGISTRY_ADMIN")
+    assert give("REGISTRY_ADMIN", "REGISTRY_ADMIN", team=5)
+    assert not give("REGISTRY_ADMIN", "ORG_OWNER")
+    assert give("ORG_OWNER", "ORG_OWNER")
+    assert give("REGISTRY_ADMIN", "REGISTRY_ADMIN", held_in=5, team=5)
+    assert not give("REGISTRY_ADMIN", "REGISTRY_READ", held_in=5, team=6)
+    assert not give("REGISTRY_ADMIN", "REGISTRY_ADMIN", held_in=5)
+    assert not give("REGISTRY_USER", "USER_ADMIN")
+    assert not give("USER_ADMIN", "REGISTRY_READ")
+    assert give("USER_ADMIN", "USER_ADMIN")
+    assert not may_give(Principal(1, 1, (Grant(2, None, "ORG_OWNER"),)), "OMNIVERSE_READ", 1, None)
 
 
 def test_guests_need_the_lock_open() -> None:
