@@ -140,6 +140,14 @@ def test_any_role_makes_a_member_who_sees_the_people_and_no_more() -> None:
     assert decide(member, Action.VIEW, 1, None) is Decision.PUBLIC
 
 
+def test_a_key_without_roles_is_more_than_none() -> None:
+    outsider = Principal(1, None)
+    assert GUEST.is_guest
+    assert not outsider.is_guest
+    assert decide(GUEST, Action.DOWNLOAD, 1, None) is Decision.UNLOCKED
+    assert decide(outsider, Action.DOWNLOAD, 1, None) is Decision.PUBLIC
+
+
 def test_what_says_nothing_about_itself_is_closed() -> None:
     assert Resource(1) == Resource(1, is_public=False, guest_access=False)
 
