@@ -140,7 +140,12 @@ class AlreadyExists(NgcError):
 
 
 class NetworkError(NgcError):
-    """The server could not be reached or stopped answering: DNS, proxy, TLS, time-out, reset."""
+    """The server could not be reached or stopped answering: DNS, proxy, TLS, time-out, reset.
+
+    ``is_final`` tells that another try would end alike: a name that does not exist, a certificate that is not trusted.
+    """
+
+    is_final: bool = False
 
     exit_code = ExitCode.NETWORK
     code = "network"

@@ -126,7 +126,10 @@ class Runtime:
 
         settings = self.settings
         return Http(
-            HttpSettings(timeout_s=settings.timeout_s, retries=settings.retries, ca_bundle=settings.ca_bundle)
+            HttpSettings(
+                timeout_s=settings.timeout_s, retries=settings.retries, ca_bundle=settings.ca_bundle
+            ),
+            on_retry=self.output.note,
         )
 
     @cached_property

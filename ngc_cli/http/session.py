@@ -65,10 +65,17 @@ class Authenticator(Protocol):
 
 
 class Http:
-    """Sends requests; safe to use from several threads. Close it to cut short every wait between tries."""
+    """Sends requests; safe to use from several threads. Close it to cut short every wait between tries.
 
-    def __init__(self, settings: HttpSettings | None = None) -> None:
+    ``on_retry`` gets a line for the user when a lost connection makes the session wait for the first time.
+    """
+
+    def __init__(
+        self, settings: HttpSettings | None = None, on_retry: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.settings = settings or HttpSettings()
+        self.on_retry = on_retry
+        self._has_told_retry = False
         self.closing = threading.Event()
         self._session = requests.Session()
         self._session.trust_env = False
@@ -114,9 +121,10 @@ class Http:
             attempt += 1
             try:
                 response = self._follow(method, url, headers, params, json, data, auth, timeout_s, follow)
-            except NetworkError:
-                if not may_retry or attempt >= tries:
+            except NetworkError as error:
+                if not may_retry or attempt >= tries or error.is_final:
                     raise
+                self._tell_retry(error.message, tries)
                 self.pause(self._backoff_s(attempt, None))
                 continue
             status = response.status_code
@@ -189,6 +197,12 @@ class Http:
                 self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]
             self._pools[key] = pool
         return self._pools[key]
+
+    def _tell_retry(self, cause: str, tries: int) -> None:
+        """Say once a session why it takes so long."""
+        if not self._has_told_retry:
+            self._has_told_retry = True
+            self.on_retry(f"{cause}: trying again, {tries} times in all")
 
     def pause(self, wait_s: float) -> None:
         """Wait between two tries; raises NetworkError when the session is closed meanwhile."""

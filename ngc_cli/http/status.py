@@ -108,7 +108,19 @@ def error_from_transport(error: Exception, method: str, url: str) -> NetworkErro
     shown = redact_url(url)
     host = _host(shown)
     text, hint = _proxy_cause(error, url, host) or _transport_cause(error, host)
-    return NetworkError(text, hint=hint, request=f"{method} {shown}")
+    failure = NetworkError(text, hint=hint, request=f"{method} {shown}")
+    failure.is_final = any(map(_is_final, _causes(error)))
+    return failure
+
+
+def _is_final(cause: BaseException) -> bool:
+    """Whether the same failure would meet the next try."""
+    if isinstance(cause, socket.gaierror):
+        return cause.errno in (
+            socket.EAI_NONAME,
+            socket.EAI_FAIL,
+        )  # the resolver has an answer; EAI_AGAIN is none
+    return isinstance(cause, ssl.SSLCertVerificationError)
 
 
 def retry_after_s(value: str | None) -> float:

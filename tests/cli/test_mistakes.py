@@ -200,3 +200,22 @@ def test_somebody_without_a_key_is_told_where_to_get_one(
 ) -> None:
     guest = shell(registry, org="acme")
     check(guest(line), 10, "key", "https://org.ngc.nvidia.com/setup/api-keys")
+
+
+def test_a_wait_for_a_lost_connection_is_told_once(ngc: Shell) -> None:
+    done = ngc("registry model list --retries 2", "--api-url", "http://127.0.0.1:1")
+    assert done.code == 14
+    assert done.err.count("127.0.0.1:1 refused the connection: trying again, 3 times in all\n") == 1
+    assert len(done.err.splitlines()) <= MOST_LINES
+
+
+def test_a_name_that_does_not_exist_is_not_looked_up_again(
+    ngc: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_name(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    done = ngc("registry model list", "--api-url", "https://registry.invalid")
+    assert done.code == 14
+    assert "trying again" not in done.err
