@@ -86,7 +86,7 @@ def targets(kind: str, parts: str) -> Completer:
 
 def files(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The files of the version that the line names."""
-    target = str(ctx.params.get("target") or "")
+    target = str((ctx.params.get("target") or [""])[-1])
     noun = "model" if ctx.parent is not None and ctx.parent.info_name == "model" else "model-script"
     return list(_known(ctx, f"{noun} files", target)) if ":" in target else []
 

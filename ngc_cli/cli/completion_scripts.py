@@ -110,15 +110,15 @@ def script(shell: str) -> str:
     return SCRIPTS[shell]
 
 
+# How a file for another program loads the script that lies beside it.
+_BESIDE = {"bash": 'source "${BASH_SOURCE[0]%/*}/ngc.bash"\n', "fish": "source (status dirname)/ngc.fish\n"}
+
+
 def packaged_files() -> dict[str, str]:
     """The files of ``completions/``, by the names under which each shell looks for them."""
-    names = {
-        "bash": [f"{program}.bash" for program in PROGRAMS],
-        "fish": [f"{program}.fish" for program in PROGRAMS],
-        "powershell": ["ngc.ps1"],
-        "zsh": ["_ngc"],
-    }
-    return {name: SCRIPTS[shell] for shell, files in names.items() for name in files}
+    beside = {f"{program}.{shell}": text for shell, text in _BESIDE.items() for program in PROGRAMS[1:]}
+    whole = {"ngc.bash": "bash", "ngc.fish": "fish", "ngc.ps1": "powershell", "_ngc": "zsh"}
+    return {**{name: SCRIPTS[shell] for name, shell in whole.items()}, **beside}
 
 
 def install(shell: str, environ: Mapping[str, str]) -> list[Path]:
@@ -146,7 +146,7 @@ def install(shell: str, environ: Mapping[str, str]) -> list[Path]:
         start_file = Path((environ.get("ZDOTDIR") if shell == "zsh" else "") or home, f".{shell}rc")
     folder.mkdir(parents=True, exist_ok=True)
     for path in scripts:
-        write_atomically(path, text, mode=0o644)
+        write_atomically(path, text if path is scripts[0] else _BESIDE[shell], mode=0o644)
     if start_file is None or not _add_line(start_file, scripts[0]):
         return scripts
     return [*scripts, start_file]

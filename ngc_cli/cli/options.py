@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
@@ -27,6 +29,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 import typer
 
 from ngc_cli.cli.completers import columns
+from ngc_cli.errors import UsageError
 
 Result = TypeVar("Result")
 
@@ -127,3 +130,44 @@ def _under_heading(record: type, name: str, hint: Any) -> Any:
 
 def _option_names(record: type) -> list[str]:
     return [field.name for field in dataclasses.fields(record)]
+
+
+def for_each_target(function: Callable[..., Result]) -> Callable[..., None]:
+    """Let a command that works on one ``target`` take several, or ``-`` for names on standard input, one a line.
+
+    It stops at the first one that fails. Results in json are one list.
+    """
+    from ngc_cli.cli.runtime import Runtime
+
+    signature = inspect.signature(function)
+    hints = get_type_hints(function, include_extras=True)
+    argument = copy.copy(hints["target"].__metadata__[0])
+    argument.help = f"{argument.help.rstrip('.')}; several, or - to read them from standard input."
+
+    @functools.wraps(function)
+    def command(*, ctx: typer.Context, target: list[str], **values: Any) -> None:
+        names = _read_names() if target == ["-"] else target
+        if len(names) == 1:
+            function(ctx=ctx, target=names[0], **values)
+            return
+        with Runtime.of(ctx).output.together():
+            for name in names:
+                function(ctx=ctx, target=name, **values)
+
+    all_hints = {**hints, "target": Annotated[list[str], argument]}
+    parameters = [
+        item.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=all_hints[name])
+        for name, item in signature.parameters.items()
+    ]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    del command.__wrapped__  # inspect would look through it
+    return command
+
+
+def _read_names() -> list[str]:
+    """The names on standard input; raises UsageError when there is none."""
+    names = [line.strip() for line in sys.stdin if line.strip()]
+    if not names:
+        raise UsageError("standard input names nothing", hint="Give one name a line, such as from 'list -q'.")
+    return names

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ngc_cli.errors import NgcError, UsageError
@@ -37,6 +38,7 @@ class Output:
     ) -> None:
         self._format_type = format_type
         self._query = query
+        self._collected: list[Any] | None = None
         self._quiet = quiet
         self._colour = colour
 
@@ -63,6 +65,9 @@ class Output:
         """
         if headline:
             self.headline(headline)
+        if self._collected is not None:
+            self._collected.append(view.data)
+            return
         if self._query is not None:
             self._show_found(view.data, self._query)
             return
@@ -82,6 +87,20 @@ class Output:
         hidden = ", ".join(left_out(view))
         if hidden:
             self.note(f"Not shown for lack of room: {hidden}. --format_type csv shows all.")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several results of one command: in json they become one list, which is written at the end."""
+        if self._format_type != "json":
+            yield
+            return
+        self._collected = []
+        try:
+            yield
+        finally:
+            collected, self._collected = self._collected, None
+            if collected:
+                self.json(collected)
 
     def _show_found(self, data: Any, expression: str) -> None:
         """Write what --query finds: lines where that is enough, JSON as JSON."""

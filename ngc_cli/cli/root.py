@@ -71,16 +71,16 @@ def _command_words(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return list(group.summaries())
 
 
+def _command_argument(what: str) -> Any:
+    """The argument that names a command by its words."""
+    return typer.Argument(metavar="[COMMAND]", autocompletion=_command_words, help=what)
+
+
 @app.command("help", cls=Command)
 @examples(("ngc help", "What there is."), ("ngc help registry model list", "One command."))
 def help_(
     ctx: typer.Context,
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[COMMAND]", autocompletion=_command_words, help="The words of a command or group."
-        ),
-    ] = None,
+    command: Annotated[list[str] | None, _command_argument("The words of a command or group.")] = None,
 ) -> None:
     """Show what a command is for and which options it has; the same as -h."""
     ctx.find_root().command.main(
@@ -104,12 +104,7 @@ def version(ctx: typer.Context) -> None:
 )
 def schema(
     ctx: typer.Context,
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[COMMAND]", autocompletion=_command_words, help="The words of a command, or error."
-        ),
-    ] = None,
+    command: Annotated[list[str] | None, _command_argument("The words of a command, or error.")] = None,
 ) -> None:
     """Print the JSON Schema of what a command prints with --format_type json, or the names of all."""
     from ngc_cli.cli import schemas

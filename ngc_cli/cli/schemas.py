@@ -67,6 +67,11 @@ def either(*choices: Schema) -> Schema:
     return {"anyOf": [*choices]}
 
 
+def _each(*choices: Schema) -> Schema:
+    """One of these, and for several targets a list of them."""
+    return either(*choices, array(either(*choices)))
+
+
 def _of_hint(hint: Any) -> Schema:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         choices = [_of_hint(item) for item in typing.get_args(hint) if item is not type(None)]
@@ -168,12 +173,12 @@ def _artifact_commands(group: str) -> dict[str, Make]:
     version: Make = lambda: record(_records().ArtifactVersion)  # noqa: E731
     return {
         f"{group} list": lambda: either(array(artifact()), array(version())),
-        f"{group} info": lambda: either(artifact(), _version()),
+        f"{group} info": lambda: _each(artifact(), _version()),
         f"{group} create": artifact,
         f"{group} update": lambda: either(artifact(), version()),
-        f"{group} remove": lambda: _removed(members(kind=TEXT, target=TEXT)),
+        f"{group} remove": lambda: _each(_removed(members(kind=TEXT, target=TEXT))),
         f"{group} upload-version": lambda: _transfer("upload"),
-        f"{group} download-version": lambda: _transfer("download"),
+        f"{group} download-version": lambda: _each(_transfer("download")),
     }
 
 
@@ -197,10 +202,10 @@ RESULTS: Mapping[str, Make] = {
     "registry image list": lambda: either(
         array(record(_records().ImageRepository)), array(record(_records().ImageTag))
     ),
-    "registry image info": lambda: either(_image(), record(_records().ImageRepository)),
+    "registry image info": lambda: _each(_image(), record(_records().ImageRepository)),
     "registry image create": lambda: record(_records().ImageRepository),
     "registry image update": lambda: record(_records().ImageRepository),
-    "registry image remove": lambda: _removed(TEXT),
+    "registry image remove": lambda: _each(_removed(TEXT)),
     "registry image pull": _image_transfer,
     "registry image push": _image_transfer,
     "registry image set-latest": lambda: members(repository=TEXT, latestTag=TEXT),

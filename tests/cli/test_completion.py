@@ -132,14 +132,19 @@ def test_a_server_that_is_gone_costs_no_time_and_no_word(
     silent_server: str, make_ngc: Callable[..., Ngc]
 ) -> None:
     words = ("registry", "model", "info", "nvidia/")
+    alone_s = min(
+        _seconds(make_ngc(), "--format_type", "") for _ in range(3)
+    )  # what a busy machine takes by itself
     for url in ("http://127.0.0.1:1", silent_server):
         ngc = make_ngc(None, "nvapi-x", NGC_CLI_API_URL=url, NGC_CLI_ORG="nvidia")
-        took_s = []
-        for _ in range(3):
-            started = time.monotonic()
-            assert answer(ngc, *words) == ("values", [])
-            took_s.append(time.monotonic() - started)
-        assert min(took_s) < 0.4
+        assert answer(ngc, *words) == ("values", [])
+        assert min(_seconds(ngc, *words) for _ in range(3)) < 0.3 + max(0.1, 2 * alone_s)
+
+
+def _seconds(ngc: Ngc, *words: str) -> float:
+    started = time.monotonic()
+    answer(ngc, *words)
+    return time.monotonic() - started
 
 
 def test_whatever_is_wrong_a_shell_sees_nothing(make_ngc: Callable[..., Ngc]) -> None:

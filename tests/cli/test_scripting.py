@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections.abc import Callable
@@ -104,6 +105,32 @@ def test_a_list_is_filtered_and_sorted_as_a_whole_before_it_is_cut(
     assert ngc.json("org list --sort name --filter name=nosuch") == []
     assert "Did you mean 'version'?" in ngc(f"{versions} --sort versoin").err
     assert ngc(f"{versions} --filter version").code == 2
+
+
+def test_several_targets_on_the_line_or_from_standard_input(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    org, _, ngc = place
+    monkeypatch.chdir(tmp_path)
+    names = [f"{org}/bert:1", f"{org}/bert:2", f"{org}/unet"]
+    assert [item.get("versionId") for item in ngc.json(f"registry model info {' '.join(names[:2])}")] == [
+        "1",
+        "2",
+    ]
+    assert ngc.ok(f"registry model info {names[0]} {names[2]}").count("Information") == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(names[:2]) + "\n\n"))
+    done = ngc.json("registry model download-version -")
+    assert [item["files_downloaded"] for item in done] == [2, 1]
+    assert (tmp_path / "bert_v2" / "a.txt").read_bytes() == b"two"
+    assert ngc.json(f"registry model remove -y {names[0]} {names[2]}", "--query", "[].removed[].target") == [
+        names[0],
+        names[2],
+    ]
+    stopped = ngc(f"registry model remove -y {names[2]} {names[1]}")
+    assert stopped.code == 12, "it stops at the first that fails"
+    assert ngc(f"registry model info {names[1]}").code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert "names nothing" in ngc("registry model info -").err
 
 
 def test_a_raw_request_has_the_key_of_the_profile(place: Place, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import typer
 from support.artifacts import Wire
-from support.commands import Done, MakeShell
+from support.commands import Done, MakeShell, Shell
 from support.images import add_platforms, new_layout
 from support.program import Ngc
 from support.registry import RunningRegistry
@@ -161,6 +161,17 @@ def world(start_registry: Callable[..., RunningRegistry]) -> World:
     return World(registry, registry.key(ADMIN, org=ORG, role="REGISTRY_ADMIN"))
 
 
+@pytest.fixture
+def at_prompt(
+    world: World, shell: MakeShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Shell]:
+    """A person at a prompt, in a folder with the files that examples name; without settings for ``ngc config``."""
+    make_folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    someone = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent")
+    return lambda name: Shell(someone.run) if name.startswith("ngc config") else someone
+
+
 _INVITE = "org add-user guest@example.com", "team add-user --team myteam guest@example.com"
 _PUSH = (
     "registry image push nvidia/myteam/cuda:11.0 --source oci:layout",
@@ -204,15 +215,8 @@ def run_examples(shown: Page, shell: Callable[[str], Done], world: World) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("ngc local")])
-def test_examples_run(
-    name: str, world: World, shell: MakeShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_folder(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    typed = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent")
-    if name.startswith("ngc config"):
-        typed.env = {}
-    run_examples(PAGES[name], typed, world)
+def test_examples_run(name: str, world: World, at_prompt: Callable[[str], Shell]) -> None:
+    run_examples(PAGES[name], at_prompt(name), world)
 
 
 WITHOUT_SCHEMA = {"help", "api", "schema", "local demo"}
@@ -226,14 +230,8 @@ def test_every_command_has_a_schema() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in LEAVES if not name.startswith("ngc local")])
-def test_json_is_what_the_schema_says(
-    name: str, world: World, shell: MakeShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_folder(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    typed = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent")
-    if name.startswith("ngc config"):
-        typed.env = {}
+def test_json_is_what_the_schema_says(name: str, world: World, at_prompt: Callable[[str], Shell]) -> None:
+    typed = at_prompt(name)
 
     def as_json(line: str) -> Done:
         if "--format_type" in line or "--column" in line or "print-env" in line or "completion zsh" in line:

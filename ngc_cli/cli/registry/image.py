@@ -10,7 +10,7 @@ import typer
 from ngc_cli.cli import completers, targets
 from ngc_cli.cli.groups import Command, Group
 from ngc_cli.cli.help import columns, examples
-from ngc_cli.cli.options import DryRunOpt, LimitOptions, options_from
+from ngc_cli.cli.options import DryRunOpt, LimitOptions, for_each_target, options_from
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
     DescriptionOptions,
@@ -147,6 +147,7 @@ def list_(ctx: typer.Context, options: ListOptions, target: ImageFilterArg = "")
     ("ngc registry image info nvidia/myteam/cuda", "The repository."),
     ("ngc registry image info nvidia/myteam/cuda:11.0 --layers", "One image and its layers."),
 )
+@for_each_target
 def info(
     ctx: typer.Context,
     target: ImageArg,
@@ -317,6 +318,7 @@ def push(
     ("ngc registry image remove nvidia/myteam/cuda:11.0 --yes", "One tag, without being asked."),
     ("ngc registry image remove 'nvidia/myteam/cuda:1*' --dry-run", "See which tags a pattern would remove."),
 )
+@for_each_target
 def remove(ctx: typer.Context, target: RemoveArg, dry_run: DryRunOpt = False) -> None:
     """Remove images by tag, which may be a pattern, or a repository with all its images."""
     from ngc_cli.services.images import catalog as images

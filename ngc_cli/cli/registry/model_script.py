@@ -13,7 +13,7 @@ import typer
 from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli.groups import Command, Group, OptionAlias
 from ngc_cli.cli.help import columns, examples
-from ngc_cli.cli.options import DryRunOpt, options_from
+from ngc_cli.cli.options import DryRunOpt, for_each_target, options_from
 from ngc_cli.cli.registry import artifact_commands, artifact_transfers
 from ngc_cli.cli.registry.artifact_commands import (
     CreateOptions,
@@ -147,6 +147,7 @@ def list_(ctx: typer.Context, options: ListOptions, target: FilterArg = "") -> N
     ("ngc registry model-script info nvidia/myteam/unet", "The model-script."),
     ("ngc registry model-script info nvidia/myteam/unet:1 --files", "One version and its files."),
 )
+@for_each_target
 def info(ctx: typer.Context, target: TargetArg, files: FilesOpt = False, metrics: MetricsOpt = False) -> None:
     """Show one model-script, or one version of it."""
     artifact_commands.info(ctx, MODEL_SCRIPT, target, files=files, metrics=metrics)
@@ -206,6 +207,7 @@ def update(
         "Remove one version without being asked.",
     ),
 )
+@for_each_target
 def remove(ctx: typer.Context, target: TargetArg, dry_run: RemoveDryRunOpt = False) -> None:
     """Remove one version, or a model-script with all its versions."""
     artifact_commands.remove(ctx, MODEL_SCRIPT, target, dry_run=dry_run)
@@ -243,6 +245,7 @@ def upload_version(
         "Compare what is on disk with the registry.",
     ),
 )
+@for_each_target
 @options_from(options=DownloadOptions)
 def download_version(ctx: typer.Context, target: DownloadArg, options: DownloadOptions) -> None:
     """Download one version, going on where an earlier run stopped."""
