@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ngc_cli.api.kinds import ArtifactKind
     from ngc_cli.cli.registry.fields import VersionOptions
     from ngc_cli.services.artifacts.download import Request
+    from ngc_cli.services.artifacts.upload import Request as UploadRequest
     from ngc_cli.services.transfers import Outcome, Plan
 
 ExcludeOpt = Annotated[
@@ -119,8 +120,23 @@ def upload_version(
     from ngc_cli.services.artifacts import upload as uploads
 
     run = Runtime.of(ctx)
+    request = upload_request(run, kind, target, version, options)
+    if options.dry_run:
+        show_plan(run, uploads.plan(request, run.output.note))
+        return
+    with run.transfer() as (progress, cancel):
+        outcome = uploads.upload(run.api, request, progress, cancel)
+    finish(run, outcome)
+
+
+def upload_request(
+    run: Runtime, kind: ArtifactKind, target: str, version: VersionOptions, options: UploadOptions
+) -> UploadRequest:
+    """What the options of an upload ask for."""
+    from ngc_cli.services.artifacts import upload as uploads
+
     ref = targets.artifact(run, target, version=True)
-    request = uploads.Request(
+    return uploads.Request(
         kind=kind,
         ref=ref,
         source=options.source,
@@ -135,12 +151,6 @@ def upload_version(
         limits=run.limits(options.threads, options.limit_rate, upload=True),
         state_folder=run.state_folder(),
     )
-    if options.dry_run:
-        _show_plan(run, uploads.plan(request, run.output.note))
-        return
-    with run.transfer() as (progress, cancel):
-        outcome = uploads.upload(run.api, request, progress, cancel)
-    _finish(run, outcome)
 
 
 def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, options: DownloadOptions) -> None:
@@ -165,11 +175,11 @@ def download_version(ctx: typer.Context, kind: ArtifactKind, target: str, option
         return
     with run.transfer() as (progress, cancel):
         if options.dry_run:
-            _show_plan(run, downloads.plan(run.api, request, progress))
+            show_plan(run, downloads.plan(run.api, request, progress))
             return
         transfer = downloads.verify if options.verify_only else downloads.download
         outcome = transfer(run.api, request, progress, cancel)
-    _finish(run, outcome)
+    finish(run, outcome)
 
 
 def _write_out(run: Runtime, request: Request, output: str) -> None:
@@ -193,14 +203,15 @@ def _write_out(run: Runtime, request: Request, output: str) -> None:
         run.output.file(Path(folder, paths[0]))
 
 
-def _show_plan(run: Runtime, plan: Plan) -> None:
+def show_plan(run: Runtime, plan: Plan) -> None:
+    """What a transfer would move."""
     from ngc_cli.cli.registry import artifact_views as views
 
     run.output.text(views.plan_text(plan))
     run.output.data(lambda: views.plan_summary(plan))
 
 
-def _finish(run: Runtime, outcome: Outcome) -> None:
+def finish(run: Runtime, outcome: Outcome) -> None:
     """Show the summary and raise the error that gives the exit code, if files failed."""
     from ngc_cli.cli.registry import artifact_views as views
 

@@ -12,7 +12,7 @@ from ngc_cli.api.kinds import MODEL
 from ngc_cli.cli.groups import Command, Group, OptionAlias
 from ngc_cli.cli.help import columns, examples
 from ngc_cli.cli.options import DryRunOpt, for_each_target, options_from
-from ngc_cli.cli.registry import artifact_commands, artifact_transfers
+from ngc_cli.cli.registry import artifact_commands, artifact_transfers, model_store
 from ngc_cli.cli.registry.artifact_commands import (
     CreateOptions,
     FilesOpt,
@@ -34,6 +34,7 @@ from ngc_cli.cli.registry.fields import (
     word_option,
 )
 from ngc_cli.cli.registry.listing import ListOptions
+from ngc_cli.cli.registry.model_store import EraOpt, PlacingOptions, StoreArg, UploadStoreOpt
 
 _NO_KEYS = "keys for encryption belong to NVIDIA's service"
 
@@ -206,10 +207,18 @@ def remove(ctx: typer.Context, target: TargetArg, dry_run: RemoveDryRunOpt = Fal
 )
 @options_from(version=ModelUploadOptions, options=UploadOptions)
 def upload_version(
-    ctx: typer.Context, target: UploadArg, version: ModelUploadOptions, options: UploadOptions
+    ctx: typer.Context,
+    target: UploadArg,
+    version: ModelUploadOptions,
+    options: UploadOptions,
+    store: UploadStoreOpt = None,
+    era: EraOpt = "triton",
 ) -> None:
     """Upload one version, going on where an earlier run stopped."""
-    artifact_transfers.upload_version(ctx, MODEL, target, version, options)
+    if store is not None:
+        model_store.upload_version(ctx, target, version, options, store, era)
+    else:
+        artifact_transfers.upload_version(ctx, MODEL, target, version, options)
 
 
 @app.command("download-version", cls=ModelCommand)
@@ -229,7 +238,19 @@ def upload_version(
     ),
 )
 @for_each_target
-@options_from(options=DownloadOptions)
-def download_version(ctx: typer.Context, target: DownloadArg, options: DownloadOptions) -> None:
+@options_from(options=DownloadOptions, placing=PlacingOptions)
+def download_version(
+    ctx: typer.Context, target: DownloadArg, options: DownloadOptions, placing: PlacingOptions
+) -> None:
     """Download one version, going on where an earlier run stopped."""
-    artifact_transfers.download_version(ctx, MODEL, target, options)
+    if placing.model_store is not None:
+        model_store.download_version(ctx, target, options, placing, placing.model_store)
+    else:
+        placing.refuse_without_store()
+        artifact_transfers.download_version(ctx, MODEL, target, options)
+
+
+@app.command("check-store", cls=ModelCommand)
+def check_store(ctx: typer.Context, store: StoreArg, era: EraOpt = "triton") -> None:
+    """Check whether an inference server will take the models in a folder."""
+    model_store.check_store(ctx, store, era)
