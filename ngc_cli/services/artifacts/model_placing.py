@@ -180,7 +180,7 @@ class _Placing:
         paths, content = self._listed()
         numbers = self._numbers(paths)
         if CONFIG_FILE in paths:
-            outcome = self._download((CONFIG_FILE,))
+            outcome = self._fetch_config(content)
             if outcome.failed:
                 return outcome
             self.config = _config_of(content / CONFIG_FILE, self.request.ref)
@@ -192,7 +192,7 @@ class _Placing:
                 return self._ended(present, numbers)
         self._refuse_other_config(content)
         self._seed(where, content)
-        outcome = self._download()
+        outcome = self._run(self._request())
         if outcome.failed:
             return outcome
         self._arrange(where, content)
@@ -301,11 +301,23 @@ class _Placing:
 
     # the steps
 
-    def _request(self, include: tuple[str, ...] = ()) -> downloads.Request:
-        return replace(_downloads(self.request, self.folder), include=include, exclude=_HIDDEN)
+    def _request(self) -> downloads.Request:
+        return replace(_downloads(self.request, self.folder), exclude=_HIDDEN)
 
-    def _download(self, include: tuple[str, ...] = ()) -> Outcome:
-        outcome = downloads.download(self.client, self._request(include), self.progress, self.cancel)
+    def _fetch_config(self, content: Path) -> Outcome:
+        """Fetch the configuration first, so that its faults show before the large files are fetched.
+
+        It goes to a folder of its own: a download that ends well forgets what is half done in its folder.
+        """
+        request = replace(self._request(), include=(CONFIG_FILE,), dest=self.folder / "config")
+        outcome = self._run(request)
+        if not outcome.failed and not (content / CONFIG_FILE).exists():
+            with disk_errors(content):
+                _link(outcome.local_path / CONFIG_FILE, content / CONFIG_FILE)
+        return outcome
+
+    def _run(self, request: downloads.Request) -> Outcome:
+        outcome = downloads.download(self.client, request, self.progress, self.cancel)
         self._stop_if_cancelled()
         return outcome
 
