@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ngc_cli.json_text import parse_json
+from ngc_cli.services.images import gpu_support
+from ngc_cli.services.images.run_line import Gpus, Runtime
 
 _PACKAGES = (
     "typer",
@@ -31,9 +34,6 @@ _PACKAGES = (
     "uvicorn",
     "sqlalchemy",
 )
-_NATIVE_HELPERS = ("nvidia-container-cli", "nvidia-container-runtime-hook", "nvidia-ctk")
-# Docker 19.03 brought --gpus.
-_NATIVE_SINCE = (19, 3)
 # A program that tells its version needs less than a second; one that waits for a daemon hangs.
 _COMMAND_LIMIT_S = 4.0
 
@@ -191,7 +191,12 @@ def gpu_state(run: Run = run_commands) -> GpuState:
     commands = {
         "gpus": [smi, f"{query},compute_cap", "--format=csv,noheader"],
         "gpus of an old driver": [smi, query, "--format=csv,noheader"],
-        "docker": [docker, "info", "--format", "{{json .ServerVersion}}\n{{json .Runtimes}}"],
+        "docker": [
+            docker,
+            "info",
+            "--format",
+            "{{json .ServerVersion}}\n{{json .Runtimes}}\n{{json .DefaultRuntime}}",
+        ],
         "wrapper": [wrapper, "version"],
     }
     wanted = {name: [str(word) for word in words] for name, words in commands.items() if words[0]}
@@ -199,21 +204,10 @@ def gpu_state(run: Run = run_commands) -> GpuState:
     driver, gpus = _gpus(answers.get("gpus", ""))
     if not gpus:
         driver, gpus = _gpus(answers.get("gpus of an old driver", ""))
-    methods = gpu_methods(answers.get("docker", ""), answers.get("wrapper", ""), shutil.which)
-    return GpuState(
-        driver,
-        gpus,
-        methods,
-        _RUN.get(methods[0]) if methods else None,
-        _gpu_problem(smi, gpus, methods, docker),
-    )
-
-
-_RUN = {
-    "native": "docker run --gpus all",
-    "nvidia-docker2": "docker run --runtime=nvidia",
-    "nvidia-docker": "nvidia-docker run",
-}
+    facts = _docker_facts(answers.get("docker", ""), answers.get("wrapper", ""), shutil.which)
+    methods = gpu_support.gpu_methods(facts)
+    command = shlex.join(Runtime.of_docker(facts).run_words(Gpus()).words) if methods else None
+    return GpuState(driver, gpus, methods, command, _gpu_problem(smi, gpus, methods, docker))
 
 
 def _gpu_problem(
@@ -243,26 +237,31 @@ def _gpus(answer: str) -> tuple[str | None, tuple[Gpu, ...]]:
 def gpu_methods(
     docker_info: str, wrapper_version: str, which: Callable[[str], str | None]
 ) -> tuple[str, ...]:
-    """Every usable method: native needs Docker 19.03 and the toolkit, the others what their package brings."""
-    lines = docker_info.splitlines()
+    """Every usable method by what ``docker info`` and ``nvidia-docker version`` told, the best one first."""
+    return gpu_support.gpu_methods(_docker_facts(docker_info, wrapper_version, which))
+
+
+def _docker_facts(
+    docker_info: str, wrapper_version: str, which: Callable[[str], str | None]
+) -> gpu_support.DockerFacts:
+    """The lines are the daemon's version, its runtimes and the default one, each in JSON."""
     try:
-        server, runtimes = (parse_json(line) for line in lines[:2])
+        server, runtimes, default = [
+            *(parse_json(line) for line in docker_info.splitlines()[:3]),
+            "",
+            {},
+            "",
+        ][:3]
     except ValueError:
-        server, runtimes = "", {}
-    methods = []
-    release = re.match(r"(\d+)\.(\d+)", server or "")
-    if (
-        release
-        and (int(release[1]), int(release[2])) >= _NATIVE_SINCE
-        and any(which(name) for name in _NATIVE_HELPERS)
-    ):
-        methods.append("native")
-    wrapper = re.search(r"NVIDIA Docker:\s*(\d+)\.", wrapper_version)
-    if "nvidia" in (runtimes or {}) or (wrapper and int(wrapper[1]) >= 2):
-        methods.append("nvidia-docker2")
-    elif wrapper:
-        methods.append("nvidia-docker")
-    return tuple(methods)
+        server, runtimes, default = "", {}, ""
+    release = re.match(r"(\d{1,4})\.(\d{1,4})", server) if isinstance(server, str) else None
+    return gpu_support.DockerFacts(
+        (int(release[1]), int(release[2])) if release else (),
+        frozenset(runtimes) if isinstance(runtimes, dict) else frozenset(),
+        default if isinstance(default, str) else "",
+        gpu_support.wrapper_version(which("nvidia-docker") is not None, wrapper_version),
+        gpu_support.has_toolkit(which),
+    )
 
 
 def keyring_state(config_file: Path) -> Keyring:

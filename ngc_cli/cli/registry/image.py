@@ -11,6 +11,8 @@ from ngc_cli.cli import completers, targets
 from ngc_cli.cli.groups import Command, Group
 from ngc_cli.cli.help import columns, examples
 from ngc_cli.cli.options import DryRunOpt, LimitOptions, for_each_target, options_from
+from ngc_cli.cli.output import is_interactive
+from ngc_cli.cli.registry import image_run
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
     DescriptionOptions,
@@ -21,7 +23,14 @@ from ngc_cli.cli.registry.fields import (
     given,
     text_option,
 )
-from ngc_cli.cli.registry.listing import ListOptions, refuse_filters, search_for, tell_found, tell_parts
+from ngc_cli.cli.registry.image_run import CommandArg, RunLineOptions
+from ngc_cli.cli.registry.listing import (
+    ListOptions,
+    refuse_filters,
+    search_for,
+    tell_found,
+    tell_parts,
+)
 from ngc_cli.cli.runtime import Runtime
 from ngc_cli.errors import NotAuthenticated, UsageError
 from ngc_cli.terminal_text import visible
@@ -29,6 +38,8 @@ from ngc_cli.urls import KEY_PAGE_HINT
 
 if TYPE_CHECKING:
     from ngc_cli.records import ImageRepository
+    from ngc_cli.refs import ImageRef
+    from ngc_cli.services.images.image_config import ImageConfig
     from ngc_cli.services.images.pull import PullRequest
 
 
@@ -153,6 +164,9 @@ def info(
     target: ImageArg,
     layers: Annotated[bool, typer.Option("--layers", help="List the layers of the image.")] = False,
     history: Annotated[bool, typer.Option("--history", help="List the steps of its build.")] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="Show ports, user, entry point, environment and labels.")
+    ] = False,
     details: Annotated[bool, typer.Option("--details", help="Show the overview of the repository.")] = False,
 ) -> None:
     """Show an image repository, or one image of it."""
@@ -162,12 +176,22 @@ def info(
     run = Runtime.of(ctx)
     if history and (layers or details):
         raise UsageError("--history excludes --layers and --details", hint="Give one of them.")
-    ref = targets.image(run, target, tag=True if layers or history else False if details else None)
+    of_image = layers or history or config
+    ref = targets.image(run, target, tag=True if of_image else False if details else None)
     if not ref.tag:
         run.output.show(views.repository_block(images.info(run.images.api, ref), details=details))
         return
     tag, manifest = images.tag_info(run.images.api, ref)
-    run.output.show(views.image_view(ref.path, tag, manifest, layers=layers, history=history))
+    found = _config_of(run, ref) if config else None
+    run.output.show(views.image_view(ref.path, tag, manifest, layers=layers, history=history, config=found))
+
+
+def _config_of(run: Runtime, ref: ImageRef) -> ImageConfig:
+    """How the image wants to be run, as it says to this machine's platform."""
+    from ngc_cli.services.images.image_config import config_of
+    from ngc_cli.services.images.pull import find, this_machine
+
+    return config_of(find(run.images, ref, this_machine(), run.output.note)[1])
 
 
 @app.command("pull", cls=ImageCommand)
@@ -256,11 +280,28 @@ def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: b
     hint = RunHint("")
     if wants_hint:
         place = Place.parse(outcome.place)
-        hint = run_hint(place, outcome.image, outcome.tag, run.images.environ)
+        hint = run_hint(place, outcome.image, outcome.tag, run.images.environ, outcome.config)
     run.output.show(views.outcome_view(outcome, pulled=True, run_command=hint.command))
     if hint.command:
         run.output.headline(f"Run it with:\n  {hint.command}")
     run.output.note(hint.note)
+
+
+@app.command("run-line", cls=ImageCommand)
+@options_from(options=RunLineOptions)
+def run_line(
+    ctx: typer.Context, target: ImageArg, options: RunLineOptions, command: CommandArg = None
+) -> None:
+    """Print the command line that runs an image on this machine."""
+    image_run.print_line(ctx, image_run.line_for(ctx, target, options, command or []))
+
+
+@app.command("run", cls=ImageCommand)
+@options_from(options=RunLineOptions)
+def run_(ctx: typer.Context, target: ImageArg, options: RunLineOptions, command: CommandArg = None) -> None:
+    """Run an image on this machine, by the line that 'run-line' prints."""
+    line = image_run.line_for(ctx, target, options, command or [], terminal=is_interactive())
+    image_run.execute(ctx, line)
 
 
 @app.command("push", cls=ImageCommand)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ngc_cli.cli.formats import Block, Blocks, Column, Field, Summary, Table, table
@@ -10,6 +12,7 @@ from ngc_cli.json_text import parse_json
 from ngc_cli.records import ArchitectureVariant, ImageManifest, ImageRepository, ImageTag, as_json
 from ngc_cli.services.images.catalog import repository_path
 from ngc_cli.services.images.connection import ImageOutcome
+from ngc_cli.services.images.image_config import ImageConfig
 from ngc_cli.units import format_day, format_moment, format_size
 
 # What an empty step of the build shows as its layer (docs/protocol/images.md#manifest-view).
@@ -113,7 +116,13 @@ def repository_block(item: ImageRepository, *, details: bool = False) -> Block:
 
 
 def image_view(
-    path: str, tag: ImageTag, manifest: ImageManifest, *, layers: bool, history: bool
+    path: str,
+    tag: ImageTag,
+    manifest: ImageManifest,
+    *,
+    layers: bool,
+    history: bool,
+    config: ImageConfig | None = None,
 ) -> Block | Blocks:
     """One image; with ``history`` the table of its build steps goes before the block."""
     variants = tag.architecture_variants or ()
@@ -134,9 +143,26 @@ def image_view(
     if layers:
         fields.append(Field("Layers", None, [item.blob_sum for item in manifest.fs_layers or ()]))
     data = {**as_json(tag), **as_json(manifest), "name": f"{path}:{tag.tag}"}
+    if config is not None:
+        fields += _config_fields(config)
+        data["config"] = asdict(config)
     data["architectureDetails"] = data.pop("architectureVariants", [])
     block = Block("Image Information", fields, data)
     return Blocks([_history(manifest), block], data) if history else block
+
+
+def _config_fields(config: ImageConfig) -> list[Field]:
+    """How an image wants to be run."""
+    return [
+        Field("Entry Point", shlex.join(config.entrypoint)),
+        Field("Command", shlex.join(config.command)),
+        Field("User", config.user),
+        Field("Working Folder", config.working_dir),
+        Field("Ports", ", ".join(config.exposed_ports)),
+        Field("Volumes", ", ".join(config.volumes)),
+        Field("Environment", None, config.environment),
+        Field("Image Labels", None, [f"{name}={value}" for name, value in config.labels.items()]),
+    ]
 
 
 def _history(manifest: ImageManifest) -> Table:

@@ -11,6 +11,7 @@ from ngc_cli.basic_auth import USERNAME
 from ngc_cli.errors import Forbidden, NgcError, NotFound
 from ngc_cli.oci.daemon import Daemon, Login
 from ngc_cli.refs import ImageRef
+from ngc_cli.services.images.image_config import ImageConfig
 from ngc_cli.services.missing import list_command
 from ngc_cli.similar import did_you_mean
 from ngc_cli.transfer.manager import Cancelled
@@ -70,7 +71,7 @@ class ImageOutcome:
     """How a pull or push ended; ``size_bytes`` are all blobs, ``bytes_moved`` what went over the wire.
 
     ``index_digest`` is the index that one platform was chosen from, else empty. ``place`` is where the image is,
-    or came from, on this machine.
+    or came from, on this machine. ``config`` is how it wants to be run, known after a pull of one platform.
     """
 
     image: str
@@ -83,6 +84,7 @@ class ImageOutcome:
     bytes_moved: int
     place: str
     index_digest: str = ""
+    config: ImageConfig = field(default_factory=ImageConfig)
 
 
 class DaemonProgress:

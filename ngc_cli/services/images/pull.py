@@ -29,6 +29,7 @@ from ngc_cli.oci.layout import Layout, Section, local_error
 from ngc_cli.refs import ImageRef
 from ngc_cli.services.images import catalog as images
 from ngc_cli.services.images.connection import DaemonProgress, ImageClients, ImageOutcome, explained
+from ngc_cli.services.images.image_config import config_of
 from ngc_cli.services.images.places import (
     DOCKER_ARCHIVE,
     DOCKER_DAEMON,
@@ -131,6 +132,7 @@ class _Pull:
             bytes_moved=moved_bytes,
             place=str(self.place),
             index_digest=image.named.digest if image.named.digest != image.root.digest else "",
+            config=config_of(image),
         )
 
     @property
@@ -168,37 +170,10 @@ class _Pull:
         return Platform.parse(daemon_runs) if daemon_runs else this_machine()
 
     def _find(self) -> tuple[ImageRef, RemoteImage]:
-        """The image by digest or tag; without either ``latest``, else the tag recorded as the latest.
-
-        See docs/cli.md#registry-image.
-        """
-        ref = self.request.ref
-        if ref.digest or ref.tag:
-            return ref, self._resolve(ref)
-        try:
-            ref = replace(ref, tag="latest")
-            return ref, self._resolve(ref)
-        except NotFound as error:
-            if error.status != 404:
-                raise
-            try:
-                tag = images.latest_tag(self.clients.api, self.request.ref)
-            except NgcError as reason:
-                raise (reason if isinstance(reason, NotFound) and not reason.status else error) from reason
-        ref = replace(ref, tag=tag)
-        self.progress.note(f"There is no tag 'latest': using {tag}, which is recorded as the latest.")
-        if self.request.output is None and self.daemon is None:
+        ref, image = find(self.clients, self.request.ref, self.platform, self.progress.note)
+        if ref != self.request.ref and self.request.output is None and self.daemon is None:
             self.place = Place(OCI, default_folder(ref))
-        return ref, self._resolve(ref)
-
-    def _resolve(self, ref: ImageRef) -> RemoteImage:
-        try:
-            return copy.resolve(self.repository, ref.digest or ref.tag, self.platform)
-        except NgcError as error:
-            shown = explained(self.clients, self.repository, ref, error)
-            if shown is error:
-                raise
-            raise shown from error
+        return ref, image
 
     def _check_platform(self) -> None:
         """An image for one platform only may be for another than the wanted one."""
@@ -357,6 +332,41 @@ class _Pull:
         finally:
             self.progress.end()
         return events.bytes_moved
+
+
+def find(
+    clients: ImageClients, ref: ImageRef, platform: Platform | None, note: Callable[[str], None]
+) -> tuple[ImageRef, RemoteImage]:
+    """The image by digest or tag; without either ``latest``, else the tag recorded as the latest, which is noted.
+
+    See docs/cli.md#registry-image. Raises NotFound with the nearest tags, and what ``oci.copy.resolve`` raises.
+    """
+    if ref.digest or ref.tag:
+        return ref, _resolve(clients, ref, platform)
+    latest = replace(ref, tag="latest")
+    try:
+        return latest, _resolve(clients, latest, platform)
+    except NotFound as error:
+        if error.status != 404:
+            raise
+        try:
+            tag = images.latest_tag(clients.api, ref)
+        except NgcError as reason:
+            raise (reason if isinstance(reason, NotFound) and not reason.status else error) from reason
+    note(f"There is no tag 'latest': using {tag}, which is recorded as the latest.")
+    latest = replace(ref, tag=tag)
+    return latest, _resolve(clients, latest, platform)
+
+
+def _resolve(clients: ImageClients, ref: ImageRef, platform: Platform | None) -> RemoteImage:
+    repository = clients.registry.repository(ref.path)
+    try:
+        return copy.resolve(repository, ref.digest or ref.tag, platform)
+    except NgcError as error:
+        shown = explained(clients, repository, ref, error)
+        if shown is error:
+            raise
+        raise shown from error
 
 
 def _sha256(item: Descriptor) -> str | None:
