@@ -30,6 +30,8 @@ SEEN_BY = {
     "--privacy-filename --safety-security-filename --strict --set-latest --source --base-version --no-commit --dest "
     "--file --exclude --dest-exact --no-resume --verify-only --dry-run",
     "cli/registry/test_upload_selection.py": "--include --follow-links --allow-empty",
+    "cli/registry/test_image_run.py": "--config --with --gpus --detach --interactive --name --publish --volume --user "
+    "--shm-size --shell",
     "cli/registry/test_model_store.py": "--model-store --as --store-version --era --replace-config --make-config",
     "e2e/test_guide_models.py": "--display-name --built-by --publisher --overview-filename --application --framework "
     "--format --precision --short-desc --public-dataset-name --public-dataset-link --public-dataset-license "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socketserver
 import threading
@@ -60,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Api-Version", API_VERSIONS.get(self.version, "1.40"))
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # Docker's command line hangs up when it has its answer
+            super().handle()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -7,8 +7,9 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ngc_cli.oci.descriptor import (
     DOCKER_CONFIG,
@@ -51,8 +52,12 @@ def add_image(
     docker: bool = False,
     seed: object = "image",
     tag: str = "",
+    runs: Mapping[str, Any] | None = None,
 ) -> Descriptor:
-    """Put an image of random layers into the layout and return its manifest's descriptor."""
+    """Put an image of random layers into the layout and return its manifest's descriptor.
+
+    ``runs`` is the member ``config`` of its configuration.
+    """
     running = Platform.parse(platform)
     tars = [
         tar_of({f"data/{number}": noise((seed, platform, number), size)})
@@ -62,7 +67,7 @@ def add_image(
         {
             "created": "2026-11-21T05:14:56Z",
             **running.as_json(),
-            "config": {"Cmd": ["/bin/sh"], "Env": ["A=b"]},
+            "config": runs or {"Cmd": ["/bin/sh"], "Env": ["A=b"]},
             "rootfs": {"type": "layers", "diff_ids": [digest_of(item) for item in tars]},
             "history": [{"created_by": f"ADD {number} /"} for number in range(len(tars))],
         }

@@ -60,7 +60,9 @@ ImageFilterArg = Annotated[
     str, _image_argument("Images to list, or one to list its tags; may hold * ? [].", optional=True)
 ]
 _PLACES = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE or docker-daemon:"
-_PLACE_WORDS = completers.words("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", at_end=":")
+_PLACE_WORDS = completers.words(
+    "sif:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", at_end=":"
+)
 
 
 class _ImageGroup(Group):
@@ -221,7 +223,7 @@ def pull(
             "-o",
             metavar="PLACE",
             autocompletion=_PLACE_WORDS,
-            help=f"Where to put it: {_PLACES}; else the daemon, or ./IMAGE_TAG.",
+            help=f"Where to put it: sif:FILE, {_PLACES}; else the daemon, or ./IMAGE_TAG.",
         ),
     ] = None,
     platform: Annotated[
@@ -478,9 +480,15 @@ def login(
         str | None,
         typer.Option(
             "--print-env",
-            metavar="singularity",
-            autocompletion=completers.words("singularity"),
+            metavar="singularity|apptainer",
+            autocompletion=completers.words("singularity", "apptainer"),
             help="Print shell lines that set the key: for eval, not for the eye.",
+        ),
+    ] = None,
+    shell: Annotated[
+        str | None,
+        typer.Option(
+            "--shell", metavar="sh|csh|fish|powershell", help="Whose lines --print-env prints; else sh."
         ),
     ] = None,
 ) -> None:
@@ -490,13 +498,16 @@ def login(
     run = Runtime.of(ctx)
     if stdin_to is not None and print_env is not None:
         raise UsageError("--stdin-to excludes --print-env", hint="Give one of them.")
-    choice("--print-env", print_env, ("singularity",))
+    if shell is not None and print_env is None:
+        raise UsageError("--shell is for --print-env", hint="Add --print-env apptainer, or leave it out.")
+    choice("--print-env", print_env, ("singularity", "apptainer"))
+    lines_of = choice("--shell", shell, logins.SHELLS) or "sh"
     choice("--stdin-to", stdin_to, logins.PROGRAMS)
     if not run.images.key:
         hint = f"Set one with 'ngc config set'. {KEY_PAGE_HINT}"
         raise NotAuthenticated("there is no API key to log in with", hint=hint)
     if print_env is not None:
-        run.output.raw(logins.singularity_exports(run.images.key))
+        run.output.raw(logins.singularity_exports(run.images.key, lines_of))
         return
     run.images.registry.ping()
     if stdin_to is None:

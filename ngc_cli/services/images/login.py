@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -123,13 +123,38 @@ def login_program(program: str, registry_url: str, key: str, environ: Mapping[st
         raise NgcError(f"'{program} login' failed: {words[-1] if words else f'exit code {done.returncode}'}")
 
 
-def singularity_exports(key: str) -> str:
-    """Lines for a POSIX shell that let Singularity and Apptainer use the key (container guide 7.3)."""
+def singularity_exports(key: str, shell: str = "sh") -> str:
+    """Lines for one of ``SHELLS`` that let Singularity and Apptainer use the key (container guide 7.3)."""
+    form, quote = _FORMS[shell]
     return "".join(
-        f"export {prefix}_DOCKER_{name}={shlex.quote(value)}\n"
+        form.format(name=f"{prefix}_DOCKER_{name}", value=quote(value)) + "\n"
         for prefix in ("SINGULARITY", "APPTAINER")
         for name, value in (("USERNAME", USERNAME), ("PASSWORD", key))
     )
+
+
+def _quoted_for_csh(text: str) -> str:
+    """csh looks for ``!`` in single quotes as well."""
+    return shlex.quote(text).replace("!", "\\!")
+
+
+def _quoted_for_fish(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _quoted_for_powershell(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
+_FORMS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
+    "sh": ("export {name}={value}", shlex.quote),
+    "csh": ("setenv {name} {value}", _quoted_for_csh),
+    "fish": ("set -gx {name} {value}", _quoted_for_fish),
+    "powershell": ("$env:{name} = {value}", _quoted_for_powershell),
+}
+SHELLS: Final = tuple(_FORMS)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -24,12 +24,13 @@ OCI: Final = "oci"
 OCI_ARCHIVE: Final = "oci-archive"
 DOCKER_ARCHIVE: Final = "docker-archive"
 DOCKER_DAEMON: Final = "docker-daemon"
-_FORMS = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE, docker-daemon:"
+SIF: Final = "sif"
+_FORMS = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE, sif:FILE, docker-daemon:"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A layout folder, an archive file or the daemon (then without a path)."""
+    """A layout folder, an archive file, a SIF file or the daemon (then without a path)."""
 
     kind: str
     path: Path | None = None
@@ -38,7 +39,7 @@ class Place:
     def parse(cls, text: str) -> Place:
         """Read ``kind:path``; raises UsageError."""
         kind, colon, path = text.partition(":")
-        if not colon or kind not in (OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, DOCKER_DAEMON):
+        if not colon or kind not in (OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, SIF, DOCKER_DAEMON):
             raise UsageError(f"'{text}' is not a place for an image", hint=f"Write one of: {_FORMS}")
         if kind == DOCKER_DAEMON:
             if path:
@@ -46,6 +47,8 @@ class Place:
                     f"'{text}' has a path", hint="The image is named by the target: docker-daemon:"
                 )
             return cls(kind)
+        if not path and kind == SIF:
+            return cls(kind)  # named by the image
         if not path:
             raise UsageError(f"'{text}' has no path", hint=f"Write one of: {_FORMS}")
         return cls(kind, Path(path))

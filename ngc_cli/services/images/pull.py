@@ -28,16 +28,19 @@ from ngc_cli.oci.descriptor import Descriptor, Platform
 from ngc_cli.oci.layout import Layout, Section, local_error
 from ngc_cli.refs import ImageRef
 from ngc_cli.services.images import catalog as images
+from ngc_cli.services.images import sif
 from ngc_cli.services.images.connection import DaemonProgress, ImageClients, ImageOutcome, explained
 from ngc_cli.services.images.image_config import config_of
 from ngc_cli.services.images.places import (
     DOCKER_ARCHIVE,
     DOCKER_DAEMON,
     OCI,
+    SIF,
     Place,
     default_folder,
     staging,
 )
+from ngc_cli.services.images.run_line import sif_file
 from ngc_cli.services.transfers import TransferLimits, state_key
 from ngc_cli.transfer.download import download
 from ngc_cli.transfer.manager import Cancelled
@@ -114,6 +117,8 @@ class _Pull:
             moved_bytes = self._by_daemon(self.daemon)
         elif self.place.is_archive:
             moved_bytes = self._to_archive(self.place)
+        elif self.place.kind == SIF:
+            moved_bytes = self._to_sif(self.place)
         else:
             moved_bytes = self._to_layout(Layout.create(self.place.file))
         return self.outcome(moved_bytes)
@@ -144,7 +149,11 @@ class _Pull:
 
     def _choose_place(self) -> Place:
         place = self.request.output
-        if self.request.all_platforms and place is not None and place.kind in (DOCKER_ARCHIVE, DOCKER_DAEMON):
+        if (
+            self.request.all_platforms
+            and place is not None
+            and place.kind in (DOCKER_ARCHIVE, SIF, DOCKER_DAEMON)
+        ):
             raise UsageError(
                 f"{place.kind} holds one platform",
                 hint="Use --platform, or an output of oci: or oci-archive:.",
@@ -173,6 +182,8 @@ class _Pull:
         ref, image = find(self.clients, self.request.ref, self.platform, self.progress.note)
         if ref != self.request.ref and self.request.output is None and self.daemon is None:
             self.place = Place(OCI, default_folder(ref))
+        if self.place == Place(SIF):
+            self.place = Place(SIF, Path(sif_file(ref)))
         return ref, image
 
     def _check_platform(self) -> None:
@@ -282,6 +293,15 @@ class _Pull:
                 sync_folder(target.parent)
             except OSError as error:
                 raise local_error(error, target) from error
+        return moved_bytes
+
+    def _to_sif(self, place: Place) -> int:
+        """Fetch into a layout beside the file, then let Apptainer or Singularity convert it."""
+        target = place.file.absolute()
+        program = sif.converter(self.clients.environ, target, self.name)
+        with staging(target.parent, state_key(str(target), self.image.root.digest)) as folder:
+            moved_bytes = self._to_layout(Layout.create(folder / "image"))
+            sif.convert(program, folder, self.ref.tag, target, self.clients.environ, self.cancel)
         return moved_bytes
 
     def _write(self, layout: Layout, sink: Any) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc_cli.errors import NgcError, NotFound
+from ngc_cli.errors import NgcError, NotFound, UsageError
 from ngc_cli.files import write_atomically
 from ngc_cli.json_text import parse_json
 from ngc_cli.oci import archive as archives
@@ -31,7 +31,7 @@ from ngc_cli.oci.manifest import Manifest
 from ngc_cli.refs import ImageRef
 from ngc_cli.services.images import catalog as images
 from ngc_cli.services.images.connection import DaemonProgress, ImageClients, ImageOutcome
-from ngc_cli.services.images.places import DOCKER_DAEMON, OCI, Place, default_folder, staging
+from ngc_cli.services.images.places import DOCKER_DAEMON, OCI, SIF, Place, default_folder, staging
 from ngc_cli.services.images.pull import counting
 from ngc_cli.services.listing import LabelEdit
 from ngc_cli.services.transfers import TransferLimits, state_key
@@ -159,6 +159,10 @@ class _Push:
 
     def _choose_place(self) -> Place:
         if self.request.source is not None:
+            if self.request.source.kind == SIF:
+                raise UsageError(
+                    "a SIF file is not an image that a registry takes", hint="Push what it was built from."
+                )
             if self.request.source.kind == DOCKER_DAEMON:
                 self.daemon = daemons.required(self.clients.environ)
             return self.request.source

@@ -23,7 +23,7 @@ from ngc_cli.refs import ImageRef
 from ngc_cli.services.images import gpu_support
 from ngc_cli.services.images.gpu_support import DockerFacts
 from ngc_cli.services.images.image_config import ImageConfig
-from ngc_cli.services.images.places import OCI, OCI_ARCHIVE, Place, default_folder
+from ngc_cli.services.images.places import OCI, OCI_ARCHIVE, SIF, Place, default_folder
 
 DOCKER: Final = "docker"
 PODMAN: Final = "podman"
@@ -295,6 +295,9 @@ def _line_for(place: Place, image: str, tag: str, environ: Mapping[str, str], co
     if place.kind == OCI and tag:
         location += f":{tag}"
     singularity = next((name for name in SINGULARITY if _has(name, environ)), "")
+    if place.kind == SIF:
+        file = str(place.path.absolute())
+        return run_line(Runtime(singularity or SINGULARITY[0]), image, options, config, file)
     if runtime is not None and place.kind not in (OCI, OCI_ARCHIVE if singularity else ""):
         loaded = run_line(runtime, image, options, config)
         program = PODMAN if runtime.name == PODMAN else DOCKER
