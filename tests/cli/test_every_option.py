@@ -32,6 +32,7 @@ SEEN_BY = {
     "cli/registry/test_upload_selection.py": "--include --follow-links --allow-empty",
     "cli/registry/test_image_run.py": "--config --with --gpus --detach --interactive --name --publish --volume --user "
     "--shm-size --shell",
+    "cli/registry/test_access.py": "--public --guest-access",
     "cli/registry/test_model_store.py": "--model-store --as --store-version --era --replace-config --make-config",
     "e2e/test_guide_models.py": "--display-name --built-by --publisher --overview-filename --application --framework "
     "--format --precision --short-desc --public-dataset-name --public-dataset-link --public-dataset-license "

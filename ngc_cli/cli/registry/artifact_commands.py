@@ -15,6 +15,7 @@ from ngc_cli.api.kinds import MODEL_SCRIPT
 from ngc_cli.cli import completers, targets
 from ngc_cli.cli.options import DryRunOpt
 from ngc_cli.cli.registry.fields import (
+    AccessOptions,
     ArtifactOptions,
     LabelOptions,
     VersionOptions,
@@ -139,6 +140,7 @@ def update(
     target: str,
     description: ArtifactOptions,
     labels: LabelOptions,
+    access: AccessOptions,
     version: VersionOptions,
     *,
     set_latest: bool,
@@ -153,7 +155,7 @@ def update(
     ref = targets.artifact(run, target)
     noun = _noun(ctx, kind, kind)
     if ref.version:
-        _refuse_misplaced(f"version {ref}", version, [description, labels], allow_none=set_latest)
+        _refuse_misplaced(f"version {ref}", version, [description, labels, access], allow_none=set_latest)
         changed = artifacts.update_version(
             run.api, kind, ref, version.record(ref.version), set_latest=set_latest
         )
@@ -163,11 +165,16 @@ def update(
         return
     if set_latest:
         raise UsageError("--set-latest needs a version", hint=f"Write {ref.path}:VERSION.")
-    _refuse_misplaced(f"{noun} {ref}", description, [version], allow_none=bool(given(labels)))
-    item = artifacts.update(run.api, kind, ref, description.record(), labels.edit(description))
+    others = bool(given(labels) or given(access))
+    _refuse_misplaced(f"{noun} {ref}", description, [version], allow_none=others)
+    record = dataclasses.replace(
+        description.record(), is_public=access.public, can_guest_download=access.guest_access
+    )
+    item = artifacts.update(run.api, kind, ref, record, labels.edit(description))
     run.output.show(
         views.artifact_block(kind, noun, item), headline=f"Successfully updated {noun} '{ref.path}'."
     )
+    run.output.note(access.note(is_public=bool(item.is_public)))
 
 
 def remove(ctx: typer.Context, kind: ArtifactKind, target: str, *, dry_run: bool) -> None:

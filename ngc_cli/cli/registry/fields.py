@@ -168,6 +168,25 @@ class LabelOptions:
 
 
 @dataclass(frozen=True)
+class AccessOptions:
+    """Options of ``update`` that say who may see and fetch it without being a member."""
+
+    public: Annotated[
+        bool | None, typer.Option("--public/--no-public", help="Whether members of other orgs see it.")
+    ] = None
+    guest_access: Annotated[
+        bool | None,
+        typer.Option(
+            "--guest-access/--no-guest-access", help="Whether guests get it without a key, if it is public."
+        ),
+    ] = None
+
+    def note(self, *, is_public: bool) -> str:
+        """What keeps guests out although they may come; empty when nothing does."""
+        return "" if is_public or not self.guest_access else "Guests get it once it is public: add --public."
+
+
+@dataclass(frozen=True)
 class VersionOptions:
     """Options of ``upload-version`` and ``update`` that describe a version of either kind."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -15,6 +15,7 @@ from ngc_cli.cli.output import is_interactive
 from ngc_cli.cli.registry import image_run
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
+    AccessOptions,
     DescriptionOptions,
     LabelOptions,
     PolicyOpt,
@@ -416,18 +417,13 @@ def create(
 
 
 @app.command("update", cls=ImageCommand)
-@examples(
-    (
-        "ngc registry image update nvidia/myteam/cuda --desc 'CUDA 11' --add-label stable",
-        "Say something else about a repository.",
-    ),
-)
-@options_from(options=ImageUpdateOptions, labels=LabelOptions)
+@options_from(options=ImageUpdateOptions, labels=LabelOptions, access=AccessOptions)
 def update(
     ctx: typer.Context,
-    target: RepositoryArg,
+    target: ImageArg,
     options: ImageUpdateOptions,
     labels: LabelOptions,
+    access: AccessOptions,
     dry_run: DryRunOpt = False,
 ) -> None:
     """Change what is said about an image repository."""
@@ -437,12 +433,14 @@ def update(
     run = Runtime.of(ctx)
     run.only_plan(dry_run)
     ref = targets.image(run, target, tag=False)
-    if not given(options) and not given(labels):
+    if not given(options) and not given(labels) and not given(access):
         raise UsageError(f"nothing to update in {ref.path}", hint="Give at least one option; -h lists them.")
-    item = images.update(run.images.api, ref, options.record(), labels.edit(options))
+    record = replace(options.record(), is_public=access.public, can_guest_pull=access.guest_access)
+    item = images.update(run.images.api, ref, record, labels.edit(options))
     run.output.show(
         views.repository_block(item), headline=f"Successfully updated image repository '{ref.path}'."
     )
+    run.output.note(access.note(is_public=bool(item.is_public)))
 
 
 @app.command("set-latest", cls=ImageCommand)

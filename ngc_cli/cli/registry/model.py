@@ -25,6 +25,7 @@ from ngc_cli.cli.registry.artifact_transfers import DownloadOptions, UploadOptio
 from ngc_cli.cli.registry.fields import (
     LINK_TYPES,
     OVERVIEW_ALIASES,
+    AccessOptions,
     ArtifactOptions,
     LabelOptions,
     ReleaseOptions,
@@ -166,19 +167,22 @@ def create(ctx: typer.Context, target: NewArg, description: ModelOptions, option
         "Say something about one version.",
     ),
 )
-@options_from(description=ModelOptions, labels=LabelOptions, version=ModelVersionOptions)
+@options_from(
+    description=ModelOptions, labels=LabelOptions, access=AccessOptions, version=ModelVersionOptions
+)
 def update(
     ctx: typer.Context,
     target: TargetArg,
     description: ModelOptions,
     labels: LabelOptions,
+    access: AccessOptions,
     version: ModelVersionOptions,
     set_latest: SetLatestOpt = False,
     dry_run: DryRunOpt = False,
 ) -> None:
     """Change a model, or one version of it."""
     artifact_commands.update(
-        ctx, MODEL, target, description, labels, version, set_latest=set_latest, dry_run=dry_run
+        ctx, MODEL, target, description, labels, access, version, set_latest=set_latest, dry_run=dry_run
     )
 
 

@@ -26,6 +26,7 @@ from ngc_cli.cli.registry.artifact_commands import (
 from ngc_cli.cli.registry.artifact_transfers import DownloadOptions, UploadOptions
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
+    AccessOptions,
     ArtifactOptions,
     LabelOptions,
     ReleaseOptions,
@@ -183,19 +184,33 @@ def create(
         "Say something about one version.",
     ),
 )
-@options_from(description=ModelScriptOptions, labels=LabelOptions, version=ModelScriptUpdateOptions)
+@options_from(
+    description=ModelScriptOptions,
+    labels=LabelOptions,
+    access=AccessOptions,
+    version=ModelScriptUpdateOptions,
+)
 def update(
     ctx: typer.Context,
     target: TargetArg,
     description: ModelScriptOptions,
     labels: LabelOptions,
+    access: AccessOptions,
     version: ModelScriptUpdateOptions,
     set_latest: SetLatestOpt = False,
     dry_run: DryRunOpt = False,
 ) -> None:
     """Change a model-script, or one version of it."""
     artifact_commands.update(
-        ctx, MODEL_SCRIPT, target, description, labels, version, set_latest=set_latest, dry_run=dry_run
+        ctx,
+        MODEL_SCRIPT,
+        target,
+        description,
+        labels,
+        access,
+        version,
+        set_latest=set_latest,
+        dry_run=dry_run,
     )
 
 

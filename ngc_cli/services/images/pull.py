@@ -299,9 +299,10 @@ class _Pull:
         """Fetch into a layout beside the file, then let Apptainer or Singularity convert it."""
         target = place.file.absolute()
         program = sif.converter(self.clients.environ, target, self.name)
-        with staging(target.parent, state_key(str(target), self.image.root.digest)) as folder:
-            moved_bytes = self._to_layout(Layout.create(folder / "image"))
-            sif.convert(program, folder, self.ref.tag, target, self.clients.environ, self.cancel)
+        key = state_key(str(target), self.image.root.digest)
+        with staging(target.parent, key, self.progress.note) as stage:
+            moved_bytes = self._to_layout(Layout.create(stage.image))
+            sif.convert(program, stage.path, self.ref.tag, target, self.clients.environ, self.cancel)
         return moved_bytes
 
     def _write(self, layout: Layout, sink: Any) -> None:
