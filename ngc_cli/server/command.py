@@ -180,6 +180,9 @@ def serve(
         Path | None,
         typer.Option("--access-log", metavar="FILE", help="Append one JSON line for each request."),
     ] = None,
+    strict_user: Annotated[
+        bool, typer.Option("--strict-user", help="Take keys from the user $oauthtoken only, as nvcr.io does.")
+    ] = False,
 ) -> None:
     """Serve the registry in the foreground."""
     from ngc_cli.server.connections import ConnectionLimits
@@ -195,7 +198,11 @@ def serve(
             "you trust, --insecure-http"
         )
     tls = TlsFiles(tls_cert, tls_key) if tls_cert and tls_key else None
-    config = ServerConfig(data_dir, database_url, files_url, token_ttl, link_ttl, access_log=access_log)
+    config = ServerConfig(
+        *(data_dir, database_url, files_url, token_ttl, link_ttl),
+        access_log=access_log,
+        strict_user=strict_user,
+    )
     limits = ConnectionLimits(max_connections, max_connections_per_client)
     serve_forever(config, host, port, tls, limits, self_signed=tls_self_signed)
 

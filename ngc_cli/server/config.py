@@ -30,7 +30,7 @@ class ServerConfig:
 
     ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
     the origin the request used. ``content_store`` names one of ``content.backends.BACKENDS``. ``instance`` is what
-    this process answers with when it is asked which it is.
+    this process answers with when it is asked which it is. ``strict_user`` takes keys from the user ``$oauthtoken`` only.
     """
 
     data_dir: Path
@@ -41,6 +41,7 @@ class ServerConfig:
     access_log: Path | None = None
     content_store: str = "folder"
     instance: str = ""
+    strict_user: bool = False
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
+from ngc_cli.basic_auth import USERNAME
 from ngc_cli.server.auth.roles import Grant, Principal
 from ngc_cli.server.auth.signing import Signer
 from ngc_cli.server.clock import utc_now
@@ -44,15 +45,19 @@ def find_key(db: Session, key: str) -> ApiKey:
     return _valid_key(db, ApiKey.digest == key_digest(key))
 
 
-def key_in_basic(header: str) -> str:
-    """The key in a Basic header of user ``$oauthtoken``, or in any Basic header's password; raises a 401 Problem."""
+def key_in_basic(header: str, *, strict_user: bool = False) -> str:
+    """The key that is the password of a Basic header; with ``strict_user`` only of the user ``$oauthtoken``, as nvcr.io
+    has it. Raises a 401 Problem.
+    """
     scheme, _, encoded = header.partition(" ")
     try:
-        _user, colon, key = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        user, colon, key = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        colon = key = ""
+        user = colon = key = ""
     if scheme.lower() != "basic" or not colon or not key:
         raise unauthorized("no API key was sent: use Basic with user $oauthtoken and the key as password")
+    if strict_user and user != USERNAME:
+        raise unauthorized(f"only the user {USERNAME} has an API key as password")
     return key
 
 

@@ -31,8 +31,10 @@ _USER_SERVICES = ("ORG", "TEAM", "USER")
 
 def token(call: Call) -> dict[str, Any]:
     """A token for a key. Scopes are not needed: what the key may do is looked up at every request."""
-    key = find_key(call.db, key_in_basic(call.request.headers.get("authorization", "")))
-    ttl_s = call.registry.config.token_ttl_s
+    config = call.registry.config
+    header = call.request.headers.get("authorization", "")
+    key = find_key(call.db, key_in_basic(header, strict_user=config.strict_user))
+    ttl_s = config.token_ttl_s
     return {"token": issue_token(call.registry.signer, key, ttl_s), "expires_in": ttl_s}
 
 

@@ -68,6 +68,7 @@ def convert(
             code = _wait(process, cancel)
         if code == 0 and made.is_file():
             made.replace(target)
+            log.unlink()
             return
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError as error:

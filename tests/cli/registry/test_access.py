@@ -54,7 +54,7 @@ def test_an_image_is_unlocked_and_locked_again(ngc: Shell, guest: Shell, org: st
 def test_a_model_is_unlocked_and_locked_again(ngc: Shell, guest: Shell, org: str, noun: str) -> None:
     Path("source").mkdir()
     Path("source/a.bin").write_text("x")
-    described = "--application OTHER --framework F --format F --precision FP32 --short-desc s"
+    described = "--application OTHER --framework Other --format F --precision FP32 --short-desc s"
     ngc.ok(f"registry {noun} create net {described}")
     ngc.ok(f"registry {noun} upload-version net:1 --source source")
     download = f"registry {noun} download-version {org}/net:1 --dest out"

@@ -27,7 +27,7 @@ def proxy_auth(call: Call) -> Response:
     key = None
     if header is not None:
         try:
-            key = find_key(call.db, key_in_basic(header))
+            key = find_key(call.db, key_in_basic(header, strict_user=call.registry.config.strict_user))
         except Problem as problem:
             problem.headers["WWW-Authenticate"] = 'Basic realm="ngc"'
             raise
