@@ -20,6 +20,7 @@ SETTING_OF_KEY = {  # the key that people and the file use, and the name in Sett
     "api_url": "api_url",
     "auth_url": "auth_url",
     "registry_host": "registry_url",
+    "registry_alias": "registry_alias",
     "ca_bundle": "ca_bundle",
 }
 _KEY_OF_SETTING = {name: key for key, name in SETTING_OF_KEY.items()}

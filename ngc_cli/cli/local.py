@@ -12,7 +12,7 @@ from ngc_cli.cli.completers import folders_here
 from ngc_cli.cli.groups import Command, Group, Subgroup
 from ngc_cli.cli.help import examples
 from ngc_cli.cli.runtime import Runtime
-from ngc_cli.errors import ConfigError, LocalFileError, NgcError, NotFound
+from ngc_cli.errors import ConfigError, LocalFileError, NgcError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from ngc_cli.cli.formats import Block
@@ -60,6 +60,12 @@ def start(
         bool,
         typer.Option("--insecure-http", help="Serve other machines without TLS: keys and data in the clear."),
     ] = False,
+    alias: Annotated[
+        str,
+        typer.Option(
+            "--alias", metavar="HOST", help="Take image names of this host, such as nvcr.io, for it."
+        ),
+    ] = "",
 ) -> None:
     """Start the registry in the background and store a profile for it."""
     run = Runtime.of(ctx)
@@ -67,10 +73,11 @@ def start(
     profile = _profile(run, folder)
     flags = {"--tls-self-signed": tls_self_signed, "--insecure-http": insecure_http}
     options = ["--host", host, "--port", str(port), *(name for name, is_on in flags.items() if is_on)]
+    options += ["--alias", _checked_alias(alias)] if alias else []
     running, is_new = _start(folder, options)
     org = run.flags.org or _stored_org(profile) or "local"
     key = _prepare(folder, org, profile)
-    _store_profile(run, running, folder, profile, org, key)
+    _store_profile(run, running, folder, profile, org, key, alias)
     what = "The registry is running." if is_new else "The registry was running already."
     run.output.show(_block(running, folder, profile, org), headline=what)
 
@@ -287,7 +294,19 @@ def _prepare(folder: Path, org: str, profile: str) -> str:
     return new_admin_key(folder, org)
 
 
-def _store_profile(run: Runtime, running: Running, folder: Path, profile: str, org: str, key: str) -> None:
+def _checked_alias(text: str) -> str:
+    """A host for image names; raises UsageError."""
+    from ngc_cli.config.values import parse_host
+
+    try:
+        return parse_host(text)
+    except ValueError as error:
+        raise UsageError(f"--alias '{text}' {error}") from error
+
+
+def _store_profile(
+    run: Runtime, running: Running, folder: Path, profile: str, org: str, key: str, alias: str
+) -> None:
     """Keep address, folder, org and key as a profile; current when nothing was configured before."""
     from ngc_cli.config.secrets import Secret
     from ngc_cli.config.store import load, require_config_path
@@ -296,7 +315,7 @@ def _store_profile(run: Runtime, running: Running, folder: Path, profile: str, o
     from ngc_cli.services.local_registries import DATA_DIR
 
     addresses = {**NO_ADDRESSES, "api_url": running.url, "ca_bundle": running.ca_bundle}
-    values = {**org_values(Org(org)), **addresses, DATA_DIR: str(folder)}
+    values = {**org_values(Org(org)), **addresses, DATA_DIR: str(folder), "registry_alias": alias}
     path = require_config_path(os.environ)
     saved = change_profile(path, profile, values, api_key=Secret(key))
     run.output.note(saved.note)

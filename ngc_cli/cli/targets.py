@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ngc_cli.errors import UsageError
@@ -30,15 +31,26 @@ def artifact(run: Runtime, text: str, *, version: bool | None = None, pattern: b
 
 
 def image(
-    run: Runtime, text: str, *, tag: bool | None = None, digest: bool = False, pattern: bool = False
+    run: Runtime,
+    text: str,
+    *,
+    tag: bool | None = None,
+    digest: bool = False,
+    pattern: bool = False,
+    changes: bool = False,
 ) -> ImageRef:
-    """An image repository, or an image of it; the host of our own registry may stand before it.
+    """An image repository, or an image of it; the host of our own registry may stand before it, or its alias, which a
+    command that ``changes`` the registry asks about.
 
     ``tag`` True wants one, False forbids one; ``digest`` and ``pattern`` allow them. Raises UsageError for what
     the command cannot work on.
     """
     host = run.settings.registry_host
     ref = ImageRef.parse(text.removeprefix("https://").removeprefix(f"{host}/"))
+    if ref.host and ref.host == run.settings.registry_alias:
+        if changes:
+            run.confirm(f"{ref.host} stands for {host} here. Change {ref.path} there?")
+        ref = replace(ref, host="")
     if ref.host:
         raise UsageError(
             f"'{text}' is not in the registry {host}",

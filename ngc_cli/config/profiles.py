@@ -19,6 +19,7 @@ from ngc_cli.config.values import (
     one_of,
     parse_attempts,
     parse_existing_path,
+    parse_host,
     parse_name,
     parse_progress_style,
     parse_retries,
@@ -119,7 +120,8 @@ class Addresses(NamedTuple):
 class Settings:
     """What is in effect; URLs without a trailing slash, times in seconds, ``retries`` after the first try.
 
-    ``api_key`` is None for a guest. ``own_addresses`` are those that the profile's key is for. ``candidates`` holds, for each setting, every value on offer in order of rank:
+    ``api_key`` is None for a guest. ``own_addresses`` are those that the profile's key is for.
+    ``registry_alias`` is a host that stands for the registry in image names. ``candidates`` holds, for each setting, every value on offer in order of rank:
     the first one is in effect. ``warnings`` are for the user to read once.
     """
 
@@ -135,6 +137,7 @@ class Settings:
     auth_url: str
     registry_url: str
     search_url: str
+    registry_alias: str
     own_addresses: Addresses
     ca_bundle: str
     timeout_s: float
@@ -218,6 +221,7 @@ class _Resolution:
             auth_url=addresses.auth,
             registry_url=addresses.registry,
             search_url=addresses.search,
+            registry_alias=self._value("registry_alias", parse_host, ""),
             own_addresses=self.own_addresses,
             ca_bundle=self._value("ca_bundle", parse_existing_path, ""),
             timeout_s=self._value("timeout_s", parse_seconds, 30.0),

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 _NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]+")
+_HOST = re.compile(
+    r"(?=.*[.:])[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?|localhost"
+)  # as Docker tells hosts from paths
 # with waits of up to 30 s that is most of an hour for one request: more can only be a slip
 _RETRIES_MAX = 100
 _WORKERS_MAX = 256  # a registry sees each worker as a connection; more than that looks like an attack
@@ -30,6 +33,13 @@ def parse_name(text: str) -> str:
     """The name of an org or team."""
     if not _NAME.fullmatch(text):
         raise ValueError("is not a name: it is empty or has blanks, '/' or ':'")
+    return text
+
+
+def parse_host(text: str) -> str:
+    """The host of a registry, with its port if it has one, as image names have it."""
+    if not _HOST.fullmatch(text):
+        raise ValueError("is not a host such as nvcr.io")
     return text
 
 

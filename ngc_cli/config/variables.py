@@ -38,6 +38,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "api_url": Setting("--api-url", ("NGC_CLI_API_URL", "NGC_CLI_URL"), "api_url"),
     "auth_url": Setting("", ("NGC_CLI_AUTH_URL",), "auth_url"),
     "registry_url": Setting("", ("NGC_CLI_REGISTRY_SERVICE_URL",), "registry_host"),
+    "registry_alias": Setting(key="registry_alias"),
     "search_url": Setting("", ("NGC_CLI_SEARCH_SERVICE_URL",)),
     "ca_bundle": Setting("--ca-bundle", CA_VARIABLES, "ca_bundle"),
     "timeout_s": Setting("--timeout", ("NGC_CLI_TRANSFER_TIMEOUT",)),

@@ -183,6 +183,9 @@ def serve(
     strict_user: Annotated[
         bool, typer.Option("--strict-user", help="Take keys from the user $oauthtoken only, as nvcr.io does.")
     ] = False,
+    alias: Annotated[
+        str, typer.Option("--alias", metavar="HOST", help="A further name for --tls-self-signed.")
+    ] = "",
 ) -> None:
     """Serve the registry in the foreground."""
     from ngc_cli.server.connections import ConnectionLimits
@@ -202,6 +205,7 @@ def serve(
         *(data_dir, database_url, files_url, token_ttl, link_ttl),
         access_log=access_log,
         strict_user=strict_user,
+        alias=alias,
     )
     limits = ConnectionLimits(max_connections, max_connections_per_client)
     serve_forever(config, host, port, tls, limits, self_signed=tls_self_signed)

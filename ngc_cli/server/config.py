@@ -30,7 +30,8 @@ class ServerConfig:
 
     ``database_url`` empty means SQLite in ``data_dir``. ``files_url`` is the origin of signed links; empty means
     the origin the request used. ``content_store`` names one of ``content.backends.BACKENDS``. ``instance`` is what
-    this process answers with when it is asked which it is. ``strict_user`` takes keys from the user ``$oauthtoken`` only.
+    this process answers with when it is asked which it is. ``strict_user`` takes keys from the user ``$oauthtoken`` only. ``alias``
+    is a further host name that the development certificate is for.
     """
 
     data_dir: Path
@@ -42,6 +43,7 @@ class ServerConfig:
     content_store: str = "folder"
     instance: str = ""
     strict_user: bool = False
+    alias: str = ""
 
     @property
     def sqlalchemy_url(self) -> str:

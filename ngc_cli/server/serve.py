@@ -49,7 +49,7 @@ def serve_forever(
     nonce = secrets.token_hex(16)
     app = create_app(replace(config, instance=nonce))
     if self_signed:
-        certificate = self_signed_certificate(config.data_dir, host)
+        certificate = self_signed_certificate(config.data_dir, host, config.alias)
         tls = TlsFiles(certificate, certificate)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -18,10 +18,15 @@ def ca_bundle(data_dir: Path) -> Path:
     return data_dir / "tls" / "ca.pem"
 
 
-def self_signed_certificate(data_dir: Path, host: str) -> Path:
-    """A file with key and certificate for ``host`` and this machine's own names, by the data directory's authority."""
+def self_signed_certificate(data_dir: Path, host: str, alias: str = "") -> Path:
+    """A file with key and certificate for ``host`` and this machine's own names, by the data directory's authority.
+
+    With an ``alias`` it is for that name as well.
+    """
     wildcards = ("", "0.0.0.0", "::")  # noqa: S104 - names to leave out, nothing is bound
-    names = dict.fromkeys((*_LOCAL, *(() if host in wildcards else (host,))))
+    names = dict.fromkeys(
+        (*_LOCAL, *(() if host in wildcards else (host,)), *filter(None, [alias.partition(":")[0]]))
+    )
     leaf = _authority(data_dir).issue_cert(*names)
     path = data_dir / "tls" / "server.pem"
     write_atomically(path, leaf.private_key_and_cert_chain_pem.bytes())

@@ -43,7 +43,7 @@ SEEN_BY = {
     "e2e/test_guide_images.py": "--threads --limit-rate",
     "e2e/test_faults.py": "--no-space-check",
     "wire/server/test_hostile.py": "--data-dir --port --tls-self-signed",
-    "cli/test_local.py": "--host --keep --insecure-http",
+    "cli/test_local.py": "--host --keep --insecure-http --alias",
 }
 
 

@@ -7,7 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from support.images import add_image
 from support.program import Ngc
+
+from ngc_cli.oci.layout import Layout
 
 
 def test_host_is_the_address_it_listens_on(tmp_path: Path) -> None:
@@ -95,3 +98,27 @@ def test_keep_leaves_the_demo_running(tmp_path: Path) -> None:
         assert ngc.json(f"local status --data-dir {folder / 'registry'}")["running"] is True
     finally:
         ngc.run(f"local stop --data-dir {folder / 'registry'}")
+
+
+def test_an_alias_stands_for_the_registry_in_image_names(tmp_path: Path) -> None:
+    """The lines of the container guide, chapter 5, by the names that it prints."""
+    (tmp_path / "home").mkdir()
+    ngc = Ngc(tmp_path, {"DOCKER_HOST": "unix:///nonexistent"})
+    add_image(Layout.create(tmp_path / "source"), tag="1")
+    try:
+        host = ngc.json("local start --org hpc --alias nvcr.io")["registry_host"]
+        push = "registry image push nvcr.io/hpc/namd:2.13 --source oci:source"
+        asked = ngc.run(push, code=2)
+        assert f"nvcr.io stands for {host} here" in asked.stderr
+        ngc.run(f"{push} --yes")
+        assert ngc.json("registry image pull nvcr.io/hpc/namd:2.13")["image"] == f"{host}/hpc/namd:2.13"
+        assert ngc.json("registry image info nvcr.io/hpc/namd:2.13")["name"] == "hpc/namd:2.13"
+        assert len(ngc.json("registry image list nvcr.io/hpc/*")) == 1
+        assert "is not in the registry" in ngc.run("registry image info other.io/hpc/namd", code=2).stderr
+        assert ngc.json("config get registry_alias")["value"] == "nvcr.io"
+        ngc.run("registry image remove nvcr.io/hpc/namd:2.13", code=2)
+        ngc.run("local start --org hpc")
+        ngc.run("registry image info nvcr.io/hpc/namd:2.13", code=2)
+        ngc.run("local start --alias no/host", code=2)
+    finally:
+        ngc.run("local stop")

@@ -197,12 +197,18 @@ class DockerDaemon:
 
 @pytest.fixture(scope="session")
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
+    """Debian's dockerd."""
+    with running_dockerd(tmp_path_factory.mktemp("dockerd")) as daemon:
+        yield daemon
+
+
+@contextmanager
+def running_dockerd(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[DockerDaemon]:
     """Debian's dockerd, started as root with storage of its own.
 
     See docs/protocol/storage.md#a-test-bench-on-one-machine.
     """
-    folder = tmp_path_factory.mktemp("dockerd")
-    sock = Path("/tmp") / f"ngc-test-{os.getpid()}.sock"
+    sock = Path("/tmp") / f"ngc-test-{os.getpid()}-{time.monotonic_ns()}.sock"
     options = {"data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "pid"}
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
@@ -212,6 +218,7 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
             *(word for name, path in options.items() for word in (f"--{name}", str(path))),
             *("-H", f"unix://{sock}"),
         ],
+        env={**os.environ, **(environ or {})},
         stdout=log,
         stderr=subprocess.STDOUT,
     )

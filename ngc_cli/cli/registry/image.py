@@ -339,7 +339,7 @@ def push(
 
     run = Runtime.of(ctx)
     request = image_push.PushRequest(
-        ref=targets.image(run, target),
+        ref=targets.image(run, target, changes=True),
         source=Place.parse(source) if source is not None else None,
         record=options.record() if given(options) else None,
         limits=run.limits(limits.threads, limits.limit_rate, upload=True),
@@ -368,7 +368,7 @@ def remove(ctx: typer.Context, target: RemoveArg, dry_run: DryRunOpt = False) ->
     from ngc_cli.services.images import catalog as images
 
     run = Runtime.of(ctx)
-    chosen = images.to_remove(run.images.api, targets.image(run, target, pattern=True))
+    chosen = images.to_remove(run.images.api, targets.image(run, target, pattern=True, changes=True))
     names = [f"image {item}" if item.tag else f"image repository {item}" for item in chosen]
     gone = [{"kind": "image" if item.tag else "image repository", "target": str(item)} for item in chosen]
     if dry_run:
@@ -409,7 +409,7 @@ def create(
 
     run = Runtime.of(ctx)
     run.only_plan(dry_run)
-    ref = targets.image(run, target, tag=False)
+    ref = targets.image(run, target, tag=False, changes=True)
     item = images.create(run.images.api, ref, options.record())
     run.output.show(
         views.repository_block(item), headline=f"Successfully created image repository '{ref.path}'."
@@ -432,7 +432,7 @@ def update(
 
     run = Runtime.of(ctx)
     run.only_plan(dry_run)
-    ref = targets.image(run, target, tag=False)
+    ref = targets.image(run, target, tag=False, changes=True)
     if not given(options) and not given(labels) and not given(access):
         raise UsageError(f"nothing to update in {ref.path}", hint="Give at least one option; -h lists them.")
     record = replace(options.record(), is_public=access.public, can_guest_pull=access.guest_access)
@@ -453,7 +453,7 @@ def set_latest(ctx: typer.Context, target: TagArg, dry_run: DryRunOpt = False) -
 
     run = Runtime.of(ctx)
     run.only_plan(dry_run)
-    ref = targets.image(run, target, tag=True)
+    ref = targets.image(run, target, tag=True, changes=True)
     images.set_latest(run.images.api, ref)
     run.output.done(f"The latest tag of {ref.path} is now {ref.tag}.", repository=ref.path, latestTag=ref.tag)
 

@@ -6,6 +6,7 @@ See docs/guides/inference-server.md.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +51,15 @@ _NOT_WITH_STORE = {
     "file": "--file",
     "exclude": "--exclude",
     "verify_only": "--verify-only",
+}
+_SERVERS = {
+    # era: the image with a release to choose, where it reads models, and the program
+    "triton": ("nvidia/tritonserver:YY.MM-py3", "/models", ("tritonserver", "--model-repository=/models")),
+    "2018": (
+        "nvidia/inferenceserver:18.MM-py3",
+        "/tmp/models",  # noqa: S108 - a path inside of the container, as the guide has it
+        ("/opt/inference_server/bin/inference_server", "--model-store=/tmp/models"),
+    ),
 }
 _NOT_WITH_UPLOAD = {"source": "--source", "strip_top": "--strip-top"}
 
@@ -112,6 +122,7 @@ def download_version(
             return
         outcome = model_placing.place(run.api, request, progress, cancel)
     finish(run, outcome)
+    run.output.headline(f"Serve it with:\n  {_serving_line(run, store, era)}")
 
 
 def upload_version(
@@ -150,6 +161,24 @@ def check_store(ctx: typer.Context, store: Path, era: str) -> None:
             f"'{store}' breaks {count} rule{'s' if count > 1 else ''} of the server",
             hint="docs/guides/inference-server.md explains the rules by their sections.",
         )
+
+
+def _serving_line(run: Runtime, store: Path, era: str) -> str:
+    """The line that runs the server on this machine (guide of 2018, chapter 3; Triton's quick start)."""
+    from ngc_cli.services.images import run_line as lines
+    from ngc_cli.services.images.image_config import ImageConfig
+
+    name, inside, command = _SERVERS[era]
+    options = lines.RunOptions(
+        ports=("8000:8000", "8001:8001", "8002:8002"),  # HTTP, gRPC, metrics
+        volumes=(f"{store.absolute()}:{inside}",),
+        command=command,
+    )
+    try:
+        runtime = lines.choose("", os.environ)
+    except NgcError:
+        runtime = lines.Runtime(lines.DOCKER)
+    return lines.run_line(runtime, f"{run.settings.registry_host}/{name}", options, ImageConfig()).text
 
 
 def _era(text: str) -> str:

@@ -35,7 +35,7 @@ def key(registry: RunningRegistry, org: str) -> str:
 
 @pytest.fixture
 def ngc(shell: MakeShell, registry: RunningRegistry, org: str, key: str) -> Shell:
-    return shell(registry, key, org)
+    return shell(registry, key, org, DOCKER_HOST="unix:///nonexistent", PATH="/nonexistent")
 
 
 @pytest.fixture
@@ -67,6 +67,31 @@ def test_a_version_becomes_a_model_of_the_store(ngc: Shell, publish: Callable[..
     assert done["local_path"] == str(Path("store/trt_mnist/1").absolute())
     assert ngc.json("registry model check-store store")["ok"] is True
     assert sorted(path.name for path in Path().iterdir()) == ["expected", "source", "store"]
+
+
+@pytest.mark.parametrize(
+    ("era", "end"),
+    [
+        (
+            "triton",
+            ":/models {memory} {host}/nvidia/tritonserver:YY.MM-py3 tritonserver --model-repository=/models",
+        ),
+        (
+            "2018",
+            ":/tmp/models {memory} {host}/nvidia/inferenceserver:18.MM-py3 "
+            "/opt/inference_server/bin/inference_server --model-store=/tmp/models",
+        ),
+    ],
+)
+def test_the_end_is_how_to_serve_it(
+    ngc: Shell, publish: Callable[..., None], registry: RunningRegistry, era: str, end: str
+) -> None:
+    publish("mnist:1", flat())
+    shown = ngc.ok(f"{DOWNLOAD} mnist:1 --model-store store --era {era}")
+    memory = "--shm-size=1g --ulimit memlock=-1 --ulimit stack=67108864"
+    ports = "-p 8000:8000 -p 8001:8001 -p 8002:8002"
+    end = end.format(memory=memory, host=registry.url.partition("://")[2])
+    assert f" --rm {ports} -v {Path('store').absolute()}{end}\n" in shown
 
 
 def test_a_model_keeps_the_numbers_it_has(ngc: Shell, publish: Callable[..., None]) -> None:
