@@ -417,7 +417,7 @@ def _staging_folder(client: ApiClient, request: Request, store: Path) -> Path:
 def _refuse_other_disk(store: Path) -> None:
     """Raise LocalFileError where nothing can be renamed into the store from beside it."""
     try:
-        if store.exists() and store.stat().st_dev != store.parent.stat().st_dev:
+        if store == store.parent or (store.exists() and store.stat().st_dev != store.parent.stat().st_dev):
             raise LocalFileError(
                 f"'{store}' is a disk of its own, so a version cannot be prepared beside it",
                 hint="Use a folder on that disk as the store.",
@@ -465,10 +465,10 @@ def _is_hidden(path: str) -> bool:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Relative paths of all files below a folder."""
+    """Relative paths of all files below a folder that are not hidden."""
     for place_, _, names in os.walk(folder):
-        for name in names:
-            yield (Path(place_) / name).relative_to(folder).as_posix()
+        paths = ((Path(place_) / name).relative_to(folder).as_posix() for name in names)
+        yield from (path for path in paths if not _is_hidden(path))
 
 
 def _files_of_model(folder: Path) -> list[str]:

@@ -6,11 +6,11 @@ Source: container user guide, chapter 6.1; docs/protocol/storage.md#run-lines.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from ngc_cli.services.images.programs import answer_of, path_of
 
 if TYPE_CHECKING:
     from ngc_cli.oci.daemon import Daemon
@@ -21,8 +21,6 @@ NVIDIA_DOCKER: Final = "nvidia-docker"
 TOOLKIT: Final = ("nvidia-container-cli", "nvidia-container-runtime-hook", "nvidia-ctk")
 # Docker 19.03 brought --gpus.
 NATIVE_GPU_RELEASE = (19, 3)
-# The wrapper tells its own version at once; it may then wait for a daemon that hangs.
-_WRAPPER_LIMIT_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def docker_facts(daemon: Daemon, environ: Mapping[str, str]) -> DockerFacts:
         runtimes,
         default,
         _installed_wrapper(environ),
-        has_toolkit(lambda name: shutil.which(name, path=environ.get("PATH"))),
+        has_toolkit(lambda name: path_of(name, environ)),
     )
 
 
@@ -82,20 +80,5 @@ def wrapper_version(installed: bool, told: str) -> int:
 
 
 def _installed_wrapper(environ: Mapping[str, str]) -> int:
-    path = shutil.which("nvidia-docker", path=environ.get("PATH"))
-    if path is None:
-        return 0
-    try:
-        done = subprocess.run(
-            [path, "version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_WRAPPER_LIMIT_S,
-            env=dict(environ),
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 1
-    return wrapper_version(True, done.stdout)
+    path = path_of("nvidia-docker", environ)
+    return wrapper_version(True, answer_of([path, "version"], environ)) if path is not None else 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from ngc_cli.services.images import gpu_support
 from ngc_cli.services.images.gpu_support import DockerFacts
 from ngc_cli.services.images.image_config import ImageConfig
 from ngc_cli.services.images.places import OCI, OCI_ARCHIVE, SIF, Place, default_folder
+from ngc_cli.services.images.programs import path_of
 
 DOCKER: Final = "docker"
 PODMAN: Final = "podman"
@@ -219,7 +219,7 @@ def choose(given: str, environ: Mapping[str, str]) -> Runtime:
         return Runtime(given, facts)
     if found is not None:
         return found
-    program = next((name for name in (*SINGULARITY, PODMAN) if _has(name, environ)), "")
+    program = next((name for name in (*SINGULARITY, PODMAN) if path_of(name, environ)), "")
     if not program:
         raise NgcError("nothing on this machine runs containers", hint="Choose with --with what will run it.")
     return Runtime(program, note=_toolkit_note(environ) if program == PODMAN else "")
@@ -294,7 +294,7 @@ def _line_for(place: Place, image: str, tag: str, environ: Mapping[str, str], co
     location = f"{place.kind}:{place.path.absolute()}"
     if place.kind == OCI and tag:
         location += f":{tag}"
-    singularity = next((name for name in SINGULARITY if _has(name, environ)), "")
+    singularity = next((name for name in SINGULARITY if path_of(name, environ)), "")
     if place.kind == SIF:
         file = str(place.path.absolute())
         return run_line(Runtime(singularity or SINGULARITY[0]), image, options, config, file)
@@ -305,7 +305,7 @@ def _line_for(place: Place, image: str, tag: str, environ: Mapping[str, str], co
         return RunLine((load, *loaded.steps), loaded.note)
     if singularity:
         return run_line(Runtime(singularity), image, options, config, location)
-    if _has(PODMAN, environ):
+    if path_of(PODMAN, environ):
         podman = Runtime(PODMAN, note=_toolkit_note(environ))
         line = run_line(podman, image, options, config)
         words = line.steps[0].words
@@ -401,11 +401,7 @@ def _runtime_of(daemon: daemons.Daemon, environ: Mapping[str, str]) -> Runtime |
 
 
 def _toolkit_note(environ: Mapping[str, str]) -> str:
-    return (
-        ""
-        if gpu_support.has_toolkit(lambda name: shutil.which(name, path=environ.get("PATH")))
-        else _NO_TOOLKIT
-    )
+    return "" if gpu_support.has_toolkit(lambda name: path_of(name, environ)) else _NO_TOOLKIT
 
 
 def _daemon(environ: Mapping[str, str]) -> daemons.Daemon | None:
@@ -413,7 +409,3 @@ def _daemon(environ: Mapping[str, str]) -> daemons.Daemon | None:
         return daemons.answering(environ)
     except NgcError:
         return None
-
-
-def _has(program: str, environ: Mapping[str, str]) -> bool:
-    return shutil.which(program, path=environ.get("PATH")) is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -17,12 +16,12 @@ from typing import Final
 
 from ngc_cli.errors import LocalFileError, NgcError
 from ngc_cli.oci.layout import local_error
+from ngc_cli.services.images.programs import answer_of, path_of
 from ngc_cli.services.images.run_line import SINGULARITY
 from ngc_cli.transfer.manager import Cancelled
 
 # Singularity 2.6 was the first that reads images of registries and layouts (guide 7.1).
 _OLDEST = (2, 6)
-_VERSION_LIMIT_S = 10.0  # a program that tells its version needs less than a second
 _POLL_S = 0.2  # how soon Ctrl-C ends a conversion
 _SECRET: Final = re.compile(
     r"(?:NGC|SINGULARITY|APPTAINER)\w*(?:KEY|PASSWORD|USERNAME|TOKEN)\w*", re.IGNORECASE
@@ -32,7 +31,7 @@ _SECRET: Final = re.compile(
 def converter(environ: Mapping[str, str], file: Path, image: str) -> str:
     """The path of Apptainer or Singularity; raises LocalFileError, with the line to type elsewhere, without them."""
     for name in SINGULARITY:
-        path = shutil.which(name, path=environ.get("PATH"))
+        path = path_of(name, environ)
         if path is not None:
             _refuse_old(name, path, environ)
             return path
@@ -95,19 +94,7 @@ def _wait(process: subprocess.Popen[bytes], cancel: threading.Event) -> int:
 
 def _refuse_old(name: str, path: str, environ: Mapping[str, str]) -> None:
     """Raise LocalFileError for a version that cannot read layouts; one that does not tell its version is tried."""
-    try:
-        told = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_VERSION_LIMIT_S,
-            env=dict(environ),
-            check=False,
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return
+    told = answer_of([path, "--version"], environ)
     found = re.search(r"(\d{1,4})\.(\d{1,4})", told)
     if found and name == "singularity" and (int(found[1]), int(found[2])) < _OLDEST:
         raise LocalFileError(f"Singularity {found[0]} is too old", hint="Install 2.6 or later, or Apptainer.")

@@ -235,6 +235,13 @@ def test_what_needs_a_store(ngc: Shell, option: str) -> None:
     assert (done.code, "--model-store" in done.err) == (2, True)
 
 
+def test_a_store_that_nothing_can_be_put_beside(ngc: Shell, publish: Callable[..., None]) -> None:
+    publish("mnist:1", flat())
+    for store in ("/", "/proc"):
+        done = ngc(f"{DOWNLOAD} mnist:1 --model-store {store}")
+        assert (done.code, "a disk of its own" in done.err) == (17, True)
+
+
 def test_a_dry_run_writes_nothing(ngc: Shell, publish: Callable[..., None], tmp_path: Path) -> None:
     publish("mnist:1", flat())
     plan = ngc.json(f"{DOWNLOAD} mnist:1 --model-store store --dry-run")
@@ -243,7 +250,7 @@ def test_a_dry_run_writes_nothing(ngc: Shell, publish: Callable[..., None], tmp_
 
 
 def test_a_version_goes_up_from_the_store_and_comes_back(ngc: Shell) -> None:
-    write(Path("store"), {**mnist("1"), **mnist("4")})
+    write(Path("store"), {**mnist("1"), **mnist("4"), "trt_mnist/.cache": "", "trt_mnist/4/.cache": ""})
     ngc.ok("registry model create mnist")
     done = ngc.json("registry model upload-version mnist:4 --model-store store/trt_mnist")
     assert done["local_path"] == str(Path("store/trt_mnist/4").absolute())
