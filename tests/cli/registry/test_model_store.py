@@ -242,6 +242,19 @@ def test_a_store_that_nothing_can_be_put_beside(ngc: Shell, publish: Callable[..
         assert (done.code, "a disk of its own" in done.err) == (17, True)
 
 
+def test_a_disk_without_hard_links_will_do(
+    ngc: Shell, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    publish("mnist:1", flat())
+    for _ in range(2):
+        ngc.ok(f"{DOWNLOAD} mnist:1 --model-store store")
+        assert content(Path("store")) == content(write(Path("expected"), mnist()))
+
+
 def test_a_dry_run_writes_nothing(ngc: Shell, publish: Callable[..., None], tmp_path: Path) -> None:
     publish("mnist:1", flat())
     plan = ngc.json(f"{DOWNLOAD} mnist:1 --model-store store --dry-run")
