@@ -292,7 +292,7 @@ def test_check_store_lists_what_is_wrong(ngc: Shell) -> None:
 
 SIZE = 12_000_000  # more than the download engine fetches at once without a log
 RATE = "12M"
-SLOW = "4M"
+SLOW = "2M"
 
 
 @pytest.fixture
@@ -344,20 +344,20 @@ def test_a_killed_download_leaves_the_store_and_goes_on(
     key: str,
     org: str,
 ) -> None:
-    """Killed at 20 points, each when a twentieth more has been received; then the rest is fetched, and only that."""
+    """Killed at 20 points, each when a fortieth more has been received; then the rest is fetched, and only that."""
     write(Path("store"), mnist())
     before = content(Path("store"))
     program = make_ngc(registry, key, NGC_CLI_ORG=org)
     line = f"{DOWNLOAD} mnist:2 --model-store store"
     for point in range(1, 21):
         process = program.start(f"{line} --limit-rate {SLOW}")
-        wait_until(lambda wanted=point * SIZE // 21: _received(Path(".ngc-transfer")) >= wanted)
+        wait_until(lambda wanted=point * SIZE // 40: _received(Path(".ngc-transfer")) >= wanted)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert content(Path("store")) == before
     rest = program.json(f"{line} --dry-run")["bytes_missing"]
-    assert 0 < rest < SIZE / 2
+    assert 0 < rest < SIZE * 0.7
     assert program.json(line)["bytes_downloaded"] <= 1.1 * rest
     assert content(Path("store"))["trt_mnist/2/model7_0.plan"] == large["model7_0.plan"].encode()
     assert sorted(item.name for item in Path().iterdir() if item.name != "source") == ["home", "store"]
