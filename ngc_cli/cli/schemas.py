@@ -205,9 +205,15 @@ RESULTS: Mapping[str, Make] = {
     "registry image info": lambda: _each(_image(), record(_records().ImageRepository)),
     "registry image create": lambda: record(_records().ImageRepository),
     "registry image update": lambda: record(_records().ImageRepository),
-    "registry image remove": lambda: _each(_removed(TEXT)),
+    "registry image remove": lambda: _each(_removed(members(kind=TEXT, target=TEXT))),
     "registry image pull": _image_transfer,
     "registry image push": _image_transfer,
+    "registry image run-line": lambda: members(
+        run_command=TEXT, steps=array(members(command=array(TEXT), environment={"type": "object"}))
+    ),
+    "registry model check-store": lambda: members(
+        ok=FLAG, models=array(TEXT), problems=array(members(path=TEXT, rule=TEXT, section=TEXT, hint=TEXT))
+    ),
     "registry image set-latest": lambda: members(repository=TEXT, latestTag=TEXT),
     "registry image login": lambda: members({"config": TEXT, "helper": TEXT, "program": TEXT}, registry=TEXT),
     "registry image logout": lambda: members(registry=TEXT, config=TEXT),

@@ -94,7 +94,7 @@ class Catalog:
     def require_place(self, org: str, team: str, paths: Iterable[str]) -> None:
         """Raise Forbidden or NotFound for an org or team that does not exist or may not be seen.
 
-        A search tells nothing of that: it is empty there (docs/protocol/conventions.md#status-codes). So this is asked
+        A search tells nothing of that: it is empty there (docs/protocol/conventions.md#errors). So this is asked
         when none of the ``paths`` that were found lies in the org.
         """
         if org and not any(path.startswith(f"{org}/") for path in paths):

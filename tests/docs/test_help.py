@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -147,6 +148,12 @@ def make_folder(folder: Path) -> None:
         '{"name": "Run 1", "attributes": [{"key": "mAP", "value": "0.91"}]}', encoding="utf-8"
     )
     (folder / "people.csv").write_text("email,name,role,team\nnew@example.com,New,REGISTRY_READ,\n")
+    (folder / "store" / "net" / "1").mkdir(parents=True)
+    (folder / "store" / "net" / "config.pbtxt").write_text('name: "net"\nplatform: "onnxruntime_onnx"\n')
+    (folder / "store" / "net" / "1" / "model.onnx").write_bytes(b"onnx")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "docker").write_text("#!/bin/sh\n")  # a container that ends well
+    (folder / "bin" / "docker").chmod(0o755)
     layout = new_layout(folder / "layout")
     add_platforms(layout, ["linux/amd64", "linux/arm64"], tag="11.1")
 
@@ -168,7 +175,8 @@ def at_prompt(
     """A person at a prompt, in a folder with the files that examples name; without settings for ``ngc config``."""
     make_folder(tmp_path)
     monkeypatch.chdir(tmp_path)
-    someone = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    someone = shell(world.registry, world.key, ORG, DOCKER_HOST="unix:///nonexistent", PATH=path)
     return lambda name: Shell(someone.run) if name.startswith("ngc config") else someone
 
 
@@ -219,7 +227,7 @@ def test_examples_run(name: str, world: World, at_prompt: Callable[[str], Shell]
     run_examples(PAGES[name], at_prompt(name), world)
 
 
-WITHOUT_SCHEMA = {"help", "api", "schema", "local demo"}
+WITHOUT_SCHEMA = {"help", "api", "schema", "local demo", "registry image run"}
 """Text, or JSON of others."""
 
 

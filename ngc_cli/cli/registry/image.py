@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -10,21 +10,18 @@ import typer
 from ngc_cli.cli import completers, targets
 from ngc_cli.cli.groups import Command, Group
 from ngc_cli.cli.help import columns, examples
-from ngc_cli.cli.options import DryRunOpt, LimitOptions, for_each_target, options_from
+from ngc_cli.cli.options import DryRunOpt, for_each_target, options_from
 from ngc_cli.cli.output import is_interactive
-from ngc_cli.cli.registry import image_run
+from ngc_cli.cli.registry import image_run, image_transfers
 from ngc_cli.cli.registry.fields import (
     OVERVIEW_ALIASES,
     AccessOptions,
-    DescriptionOptions,
     LabelOptions,
-    PolicyOpt,
-    ReleaseTypeOpt,
     choice,
     given,
-    text_option,
 )
 from ngc_cli.cli.registry.image_run import CommandArg, RunLineOptions
+from ngc_cli.cli.registry.image_transfers import ImageOptions, ImageUpdateOptions, PullOptions, PushOptions
 from ngc_cli.cli.registry.listing import (
     ListOptions,
     refuse_filters,
@@ -38,10 +35,8 @@ from ngc_cli.terminal_text import visible
 from ngc_cli.urls import KEY_PAGE_HINT
 
 if TYPE_CHECKING:
-    from ngc_cli.records import ImageRepository
     from ngc_cli.refs import ImageRef
     from ngc_cli.services.images.image_config import ImageConfig
-    from ngc_cli.services.images.pull import PullRequest
 
 
 def _image_argument(what: str, form: str = "[:TAG]", *, optional: bool = False) -> Any:
@@ -60,10 +55,6 @@ RemoveArg = Annotated[str, _image_argument("The repository, or images of it; the
 ImageFilterArg = Annotated[
     str, _image_argument("Images to list, or one to list its tags; may hold * ? [].", optional=True)
 ]
-_PLACES = "oci:FOLDER, oci-archive:FILE, docker-archive:FILE or docker-daemon:"
-_PLACE_WORDS = completers.words(
-    "sif:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", at_end=":"
-)
 
 
 class _ImageGroup(Group):
@@ -86,34 +77,6 @@ class ImageCommand(Command):
 
 
 app = typer.Typer(cls=_ImageGroup, help="Container images, with or without a Docker daemon.")
-
-
-@dataclass(frozen=True)
-class ImageOptions(DescriptionOptions):
-    """Options that describe an image repository."""
-
-    heading: ClassVar = "Description"
-
-    short_description: Annotated[str | None, text_option("--desc", "One line about it.")] = None
-    is_multinode_enabled: Annotated[
-        bool | None, typer.Option("--multinode/--no-multinode", help="Whether it runs on several nodes.")
-    ] = None
-
-    def record(self) -> ImageRepository:
-        """The repository these options describe, without a name."""
-        from ngc_cli.records import ImageRepository
-
-        return ImageRepository(name="", **self.members())
-
-
-@dataclass(frozen=True)
-class ImageUpdateOptions(ImageOptions):
-    """Options that only ``update`` has."""
-
-    heading: ClassVar = "Description"
-
-    policy_labels: PolicyOpt = None
-    release_type: ReleaseTypeOpt = None
 
 
 @app.command("list", cls=ImageCommand)
@@ -212,85 +175,20 @@ def _config_of(run: Runtime, ref: ImageRef) -> ImageConfig:
         "See what another platform would need.",
     ),
 )
-@options_from(limits=LimitOptions)
-def pull(
-    ctx: typer.Context,
-    target: PullArg,
-    limits: LimitOptions,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PLACE",
-            autocompletion=_PLACE_WORDS,
-            help=f"Where to put it: sif:FILE, {_PLACES}; else the daemon, or ./IMAGE_TAG.",
-        ),
-    ] = None,
-    platform: Annotated[
-        str,
-        typer.Option(
-            "--platform",
-            metavar="OS/ARCH",
-            autocompletion=completers.words("linux/amd64", "linux/arm64"),
-            help="Platform to pull, such as linux/amd64 or linux/arm64; this machine's by default.",
-        ),
-    ] = "",
-    all_platforms: Annotated[bool, typer.Option("--all-platforms", help="Pull every platform.")] = False,
-    run_hint: Annotated[
-        str,
-        typer.Option(
-            "--run-hint",
-            metavar="auto|none",
-            autocompletion=completers.words("auto", "none"),
-            help="Whether to end with how to run the image.",
-        ),
-    ] = "auto",
-    dry_run: DryRunOpt = False,
-) -> None:
+@options_from(options=PullOptions)
+def pull(ctx: typer.Context, target: PullArg, options: PullOptions) -> None:
     """Pull an image, going on where an earlier run stopped."""
-    from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services.images import pull as image_pull
-    from ngc_cli.services.images.places import Place
-
-    run = Runtime.of(ctx)
-    if platform and all_platforms:
-        raise UsageError("--platform excludes --all-platforms", hint="Give one of them.")
-    wants_hint = choice("--run-hint", run_hint, ("auto", "none")) == "auto"
-    request = image_pull.PullRequest(
-        ref=targets.image(run, target, digest=True),
-        platform=platform,
-        all_platforms=all_platforms,
-        output=Place.parse(output) if output is not None else None,
-        limits=run.limits(limits.threads, limits.limit_rate),
-        state_folder=run.state_folder("downloads"),
-    )
-    with run.transfer() as (progress, cancel):
-        if dry_run:
-            plan = image_pull.plan(run.images, request, progress)
-            run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=True))
-            return
-        outcome = image_pull.pull(run.images, request, progress, cancel)
-    _show_pulled(run, request, outcome, wants_hint)
-
-
-def _show_pulled(run: Runtime, request: PullRequest, outcome: Any, wants_hint: bool) -> None:
-    """What was pulled, and how to run it."""
-    from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services.images.places import Place
-    from ngc_cli.services.images.run_line import RunHint, run_hint
-
-    hint = RunHint("")
-    if wants_hint:
-        place = Place.parse(outcome.place)
-        hint = run_hint(place, outcome.image, outcome.tag, run.images.environ, outcome.config)
-    run.output.show(views.outcome_view(outcome, pulled=True, run_command=hint.command))
-    if hint.command:
-        run.output.headline(f"Run it with:\n  {hint.command}")
-    run.output.note(hint.note)
+    image_transfers.pull(ctx, target, options)
 
 
 @app.command("run-line", cls=ImageCommand)
+@examples(
+    ("ngc registry image run-line nvidia/myteam/cuda:11.0 --with docker", "The line for Docker."),
+    (
+        "ngc registry image run-line nvidia/myteam/cuda:11.0 --with podman --gpus 2 -v model:/models",
+        "Two GPUs and a folder, for Podman.",
+    ),
+)
 @options_from(options=RunLineOptions)
 def run_line(
     ctx: typer.Context, target: ImageArg, options: RunLineOptions, command: CommandArg = None
@@ -300,6 +198,12 @@ def run_line(
 
 
 @app.command("run", cls=ImageCommand)
+@examples(
+    (
+        "ngc registry image run nvidia/myteam/cuda:11.0 --with docker -- nvidia-smi",
+        "One command on all GPUs, by Docker.",
+    ),
+)
 @options_from(options=RunLineOptions)
 def run_(ctx: typer.Context, target: ImageArg, options: RunLineOptions, command: CommandArg = None) -> None:
     """Run an image on this machine, by the line that 'run-line' prints."""
@@ -315,46 +219,10 @@ def run_(ctx: typer.Context, target: ImageArg, options: RunLineOptions, command:
         "See what would be sent.",
     ),
 )
-@options_from(options=ImageOptions, limits=LimitOptions)
-def push(
-    ctx: typer.Context,
-    target: PushArg,
-    options: ImageOptions,
-    limits: LimitOptions,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source",
-            metavar="PLACE",
-            autocompletion=_PLACE_WORDS,
-            help=f"Where it is: {_PLACES}; else the daemon, or ./IMAGE_TAG.",
-        ),
-    ] = None,
-    dry_run: DryRunOpt = False,
-) -> None:
+@options_from(description=ImageOptions, options=PushOptions)
+def push(ctx: typer.Context, target: PushArg, description: ImageOptions, options: PushOptions) -> None:
     """Push an image; what the registry has is not sent again."""
-    from ngc_cli.cli.registry import image_views as views
-    from ngc_cli.services.images import push as image_push
-    from ngc_cli.services.images.places import Place
-
-    run = Runtime.of(ctx)
-    request = image_push.PushRequest(
-        ref=targets.image(run, target, changes=True),
-        source=Place.parse(source) if source is not None else None,
-        record=options.record() if given(options) else None,
-        limits=run.limits(limits.threads, limits.limit_rate, upload=True),
-        state_folder=run.state_folder(),
-        confirm=run.confirm,
-    )
-    with run.transfer() as (progress, cancel):
-        if dry_run:
-            plan = image_push.plan(run.images, request, progress)
-            run.output.show(views.plan_view(plan.outcome, plan.missing_bytes, pulled=False))
-            return
-        outcome = image_push.push(run.images, request, progress, cancel)
-    run.output.show(
-        views.outcome_view(outcome, pulled=False), headline=f"Successfully pushed {outcome.image}."
-    )
+    image_transfers.push(ctx, target, description, options)
 
 
 @app.command("remove", cls=ImageCommand)
@@ -417,6 +285,12 @@ def create(
 
 
 @app.command("update", cls=ImageCommand)
+@examples(
+    (
+        "ngc registry image update nvidia/myteam/cuda --desc 'CUDA 11' --add-label stable",
+        "Say something else about a repository.",
+    ),
+)
 @options_from(options=ImageUpdateOptions, labels=LabelOptions, access=AccessOptions)
 def update(
     ctx: typer.Context,

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ngc_cli.cli import targets
+from ngc_cli.cli.completers import words
 from ngc_cli.cli.registry.fields import choice
 from ngc_cli.cli.runtime import Runtime
 
 if TYPE_CHECKING:
     from ngc_cli.services.images.run_line import RunLine
 
-_RUNTIMES = "docker|nvidia-docker2|nvidia-docker|podman|apptainer|singularity"
+_RUNTIMES = ("docker", "nvidia-docker2", "nvidia-docker", "podman", "apptainer", "singularity")
 CommandArg = Annotated[
     list[str] | None,
     typer.Argument(metavar="[-- COMMAND...]", help="What to run instead of what the image says."),
@@ -30,11 +31,18 @@ class RunLineOptions:
 
     with_: Annotated[
         str | None,
-        typer.Option("--with", metavar=_RUNTIMES, help="What runs it; else what is installed."),
+        typer.Option(
+            "--with",
+            metavar="RUNTIME",
+            autocompletion=words(*_RUNTIMES),
+            help=f"What runs it: {', '.join(_RUNTIMES)}; else what is installed.",
+        ),
     ] = None
     gpus: Annotated[
         str,
-        typer.Option("--gpus", metavar="all|none|N|LIST", help="A number of GPUs, or such as 0,1 or UUIDs."),
+        typer.Option(
+            "--gpus", metavar="GPUS", help="All, none, a number of them, or a list such as 0,1 or UUIDs."
+        ),
     ] = "all"
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False
     interactive: Annotated[
@@ -49,11 +57,19 @@ class RunLineOptions:
     ] = None
     volume: Annotated[
         list[str] | None,
-        typer.Option("--volume", "-v", metavar="FOLDER:INSIDE[:ro]", help="A folder; may be repeated."),
+        typer.Option(
+            "--volume",
+            "-v",
+            metavar="FOLDER:INSIDE",
+            help="A folder, with :ro behind for reading only; may be repeated.",
+        ),
     ] = None
-    user: Annotated[str, typer.Option("--user", "-u", metavar="me|USER", help="Who runs it inside.")] = ""
+    user: Annotated[
+        str, typer.Option("--user", "-u", metavar="USER", help="Who runs it inside; me for yourself.")
+    ] = ""
     shm_size: Annotated[
-        str, typer.Option("--shm-size", metavar="SIZE|none", help="Shared memory; 1g for NVIDIA's images.")
+        str,
+        typer.Option("--shm-size", metavar="SIZE", help="Shared memory, or none; 1g for NVIDIA's images."),
     ] = ""
 
 

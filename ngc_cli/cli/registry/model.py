@@ -255,6 +255,7 @@ def download_version(
 
 
 @app.command("check-store", cls=ModelCommand)
+@examples(("ngc registry model check-store store", "Every model in a folder, before a server reads it."))
 def check_store(ctx: typer.Context, store: StoreArg, era: EraOpt = "triton") -> None:
     """Check whether an inference server will take the models in a folder."""
     model_store.check_store(ctx, store, era)

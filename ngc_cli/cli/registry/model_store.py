@@ -15,6 +15,7 @@ import typer
 
 from ngc_cli.api.kinds import MODEL
 from ngc_cli.cli import targets
+from ngc_cli.cli.completers import words
 from ngc_cli.cli.formats import Table
 from ngc_cli.cli.registry.artifact_transfers import (
     DownloadOptions,
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
 
 _STORE_HELP = "The folder that the server reads its models from."
 EraOpt = Annotated[
-    str, typer.Option("--era", metavar="triton|2018", help="Whose rules: Triton's, or the first server's.")
+    str,
+    typer.Option(
+        "--era",
+        metavar="ERA",
+        autocompletion=words("triton", "2018"),
+        help="Whose rules: those of triton, or of the first server, 2018.",
+    ),
 ]
 StoreArg = Annotated[Path, typer.Argument(metavar="FOLDER", help=_STORE_HELP)]
 UploadStoreOpt = Annotated[

@@ -15,7 +15,6 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ from ngc_cli.refs import ArtifactRef
 from ngc_cli.services.artifacts import download as downloads
 from ngc_cli.services.artifacts import upload as uploads
 from ngc_cli.services.artifacts.model_config import CONFIG_FILE, BrokenConfig, ModelConfig, read_config
+from ngc_cli.services.artifacts.model_staging import staging
 from ngc_cli.services.artifacts.model_store import (
     TRITON,
     VERSION_NUMBER,
@@ -40,7 +40,6 @@ from ngc_cli.services.artifacts.model_store import (
 )
 from ngc_cli.services.transfers import Outcome, Plan, TransferLimits, state_key
 from ngc_cli.transfer.manager import Cancelled
-from ngc_cli.transfer.private_folder import PrivateFolder, open_state
 from ngc_cli.transfer.tree import disk_errors
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def upload(
     store = model.parent
     _refuse_other_disk(store)
     key = state_key("upload", client.base_url, str(request.ref), str(model))
-    with _staging(store.parent / STATE_FOLDER / key, progress) as stage:
+    with staging(store.parent / STATE_FOLDER / key, progress) as stage:
         source = stage.path / "content"
         with disk_errors(source):
             shutil.rmtree(source, ignore_errors=True)
@@ -119,37 +118,6 @@ def upload(
         if not outcome.failed:
             stage.discard()
     return replace(outcome, local_path=folder)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A folder of this user alone in which a model is prepared, after the one that it is in."""
-
-    opened: Sequence[PrivateFolder]
-
-    @property
-    def path(self) -> Path:
-        """The folder itself."""
-        return self.opened[-1].path
-
-    def discard(self) -> None:
-        """Remove what is made there, and the folders if nothing else is in them."""
-        for name in ("config", "content", "arranged"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for folder in reversed(self.opened):
-            folder.remove_if_empty()
-
-
-@contextmanager
-def _staging(folder: Path, progress: Progress) -> Iterator[_Stage]:
-    """Open the folder to prepare in; one that others could have put there is left alone. Raises LocalFileError."""
-    with disk_errors(folder):
-        opened = open_state(folder, note=progress.note)
-    try:
-        yield _Stage(opened)
-    finally:
-        for item in opened:
-            item.close()
 
 
 class _Placing:
@@ -168,7 +136,7 @@ class _Placing:
     def run(self) -> Outcome:
         """All steps, in a folder that stays for the next run unless all went well."""
         _refuse_other_disk(self.store)
-        with _staging(self.folder, self.progress) as stage:
+        with staging(self.folder, self.progress) as stage:
             self.folder = stage.path
             outcome = self._steps()
             if not outcome.failed:

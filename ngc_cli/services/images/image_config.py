@@ -5,10 +5,11 @@ Source: OCI image specification, "config"; docs/protocol/distribution.md.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ngc_cli.json_text import parse_json
 
 if TYPE_CHECKING:
     from ngc_cli.oci.copy import RemoteImage
@@ -40,8 +41,8 @@ def config_of(image: RemoteImage) -> ImageConfig:
     """The configuration of an image for one platform; empty for an index, and where it is not as it should be."""
     content = next(iter(image.small.values()), b"{}")
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
+        value = parse_json(content)
+    except ValueError:
         return ImageConfig()
     return parse_config(value.get("config") if isinstance(value, dict) else None)
 
