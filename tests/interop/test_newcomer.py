@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.golden import assert_golden
+from support.golden import FOLDER, assert_golden
 from support.program import BIN
 from support.tmux import Tmux
 
@@ -84,3 +84,8 @@ def test_a_model_is_uploaded_and_downloaded_within_two_minutes(screen: Tmux, tmp
             assert time.monotonic() - started_s < MOST_S
     there = tmp_path / "there" / "my_first_model_v1" / "weights.bin"
     assert there.read_bytes() == (tmp_path / "model" / "weights.bin").read_bytes()
+
+
+def test_every_screen_that_is_kept_is_compared() -> None:
+    names = {f"{number:02}-{name}.txt" for number, (name, _) in enumerate(STEPS, 1)}
+    assert {path.name for path in (FOLDER / "newcomer").iterdir()} == names
