@@ -138,6 +138,7 @@ class World:
             if session.get(wire.at(name, "versions", "1")).status_code == 404:
                 wire.publish_version(name, "1", {"labels.txt": b"cat\ndog\n", "weights.bin": b"w" * 1000})
         session.delete("/v2/org/nvidia/team/myteam/repos/new_image")
+        session.delete("/v2/org/nvidia/teams/crew")
 
 
 def make_folder(folder: Path) -> None:

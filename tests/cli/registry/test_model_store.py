@@ -214,7 +214,7 @@ def test_a_configuration_is_made_on_request_and_only_for_triton(
 
 
 def test_hidden_files_stay_out(ngc: Shell, publish: Callable[..., None]) -> None:
-    publish("net:1", {"model.onnx": "x", ".gitattributes": "x", ".git/config": "x"})
+    publish("net:1", {"model.onnx": "x", ".gitattributes": "x", ".cache/config": "x"})
     done = ngc(f"{DOWNLOAD} net:1 --model-store store")
     assert done.code == 0
     assert "2 hidden files" in done.err
