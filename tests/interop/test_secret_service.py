@@ -118,7 +118,7 @@ def test_gnome_keyring_stores_returns_and_forgets_the_key(gnome_keyring: None, p
     assert "The API key is in the OS keyring." in done.stderr
     assert load(path).profiles["default"] == {"org": "X", "storage": "keyring"}
     assert KEY not in path.read_text()
-    assert run("config", "get", "apikey").stdout == "*" * 18 + "wxyz\n"
+    assert run("config", "get", "apikey").stdout == "****wxyz\n"
     assert in_secret_service(path) == [KEY]
     run("config", "set", "--no-validate", "--format_type", "ascii", "--storage", "file")
     assert load(path).profiles["default"]["apikey"] == KEY
