@@ -35,10 +35,11 @@ def read_limited(
     if coding not in ("", "identity", "gzip", "x-gzip"):
         raise UnusableBody(f"answers in the coding '{coding[:20]}', which was not asked for")
     decoder = zlib.decompressobj(_GZIP_WINDOW) if "gzip" in coding else None
-    read = getattr(raw, "read1", raw.read)  # read waits for a whole block; urllib3 2.0 has nothing else
     ends_at_s = time.monotonic() + limit_s
     content = bytearray()
-    while block := read(_BLOCK_BYTES, decode_content=False):
+    while block := raw.read1(
+        _BLOCK_BYTES, decode_content=False
+    ):  # what is there; read waits for a whole block
         try:
             content += decoder.decompress(block, limit_bytes + 1 - len(content)) if decoder else block
         except zlib.error as error:
