@@ -8,7 +8,6 @@ is a ServerError, so that nothing of a wrong shape gets further.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import functools
 import types
@@ -154,7 +153,7 @@ def hex_digest(encoded: Any) -> str | None:
         return None
     try:
         raw = base64.b64decode(str(encoded), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ServerError("the server sent a digest that is not base64") from error
     if len(raw) != 32:
         raise ServerError("the server sent a digest that is not a sha256")

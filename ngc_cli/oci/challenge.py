@@ -169,7 +169,7 @@ class RegistryLogin:
     def _fetch(self, challenge: Challenge, scopes: tuple[str, ...]) -> _Token:
         """A token for these scopes; raises NotAuthenticated, Forbidden, ServerError."""
         realm = challenge.params["realm"]
-        if urlsplit(realm).scheme not in ("https", "http"):
+        if origin(realm)[0] not in ("https", "http"):
             raise ServerError(f"{self.registry_url} names '{redact_url(realm)}' as the place to log in")
         trusted = self._may_have_key(realm)
         key = self._key if trusted else ""

@@ -51,7 +51,7 @@ from ngc_cli.terminal_text import visible_lines
 from ngc_cli.transfer.finished import FinishedFiles
 from ngc_cli.transfer.journal import Content, StateFolder
 from ngc_cli.units import format_moment, parse_size
-from ngc_cli.urls import is_loopback, may_carry_secret, parse_service_url
+from ngc_cli.urls import is_loopback, may_carry_secret, origin, parse_service_url
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _range(data: bytes, _folder: Path) -> None:
     header = data.decode("latin-1").replace("\r", "").replace("\n", "")
     raw = urllib3.HTTPResponse(
         io.BytesIO(b""),
-        headers={"Content-Range": header, "Content-Length": header},
+        headers={"Content-Range": header, "Content-Length": header.replace(",", "")},
         status=206,
         preload_content=False,
     )
@@ -348,7 +348,7 @@ PARSERS = (
             lambda text: [
                 challenge.token_url(c, ["a:b:c"], "u")
                 for c in challenge.parse_challenges(text)
-                if "realm" in c.params
+                if origin(c.params.get("realm", ""))[0]
             ]
         ),
         (

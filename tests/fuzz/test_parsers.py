@@ -30,6 +30,9 @@ REGRESSIONS: tuple[tuple[str, bytes], ...] = (
     ("journal of an upload", _DEEP),
     ("docker's config.json", _DEEP),
     ("metrics file", _DEEP),
+    ("docker's config.json", b'{"credHelpers": {"x\\ud800": "y"}}'),
+    ("API answer", '{"file": {"path": "a", "sizeInBytes": 1, "sha256_base64": "é"}}'.encode()),
+    ("Retry-After", b"21474836431 Dec 2027 23:59:59 GMT"),
 )
 
 

@@ -185,6 +185,8 @@ def _save(path: Path, config: Mapping[str, Any]) -> None:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(target, json.dumps(config, indent="\t", ensure_ascii=False) + "\n", sync=True)
+        text = json.dumps(config, indent="\t", ensure_ascii=False) + "\n"
+        # half of a surrogate pair, which JSON can hold and UTF-8 cannot, becomes the escape that JSON has for it
+        write_atomically(target, text.encode("utf-8", "backslashreplace"), sync=True)
     except OSError as error:
         raise LocalFileError(f"'{path}' cannot be written: {error.strerror}") from error

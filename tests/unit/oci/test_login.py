@@ -53,7 +53,9 @@ def test_a_registry_without_tls_gets_no_key_even_at_its_own_realm(mock: response
     assert made.withheld_from == f"{url}/token"
 
 
-@pytest.mark.parametrize("realm", ["ftp://registry.example/t", "file:///etc/passwd", "/token"])
+@pytest.mark.parametrize(
+    "realm", ["https://[[[/token", "ftp://registry.example/t", "file:///etc/passwd", "/token"]
+)
 def test_a_realm_that_is_no_web_address_is_refused(mock: responses.RequestsMock, realm: str) -> None:
     with pytest.raises(ServerError, match="the place to log in"):
         login().scoped().renew(refusal(f"{REGISTRY}/v2/", bearer(realm)))
