@@ -101,27 +101,7 @@ class ArtifactSource:
                 "latestVersionIdStr": version.name if version else None,
                 "latestVersionSizeInBytes": str(version.size_bytes) if version else None,
             }
-            team_name = artifact.team.name if artifact.team else ""
-            yield Hit(
-                row_id=artifact.id,
-                resource_id=artifact.path,
-                name=artifact.name,
-                org_name=artifact.org.name,
-                team_name=team_name,
-                display_name=details.get("displayName", artifact.name),
-                description=details.get("shortDescription", ""),
-                owner=artifact.owner,
-                policies=frozenset((*details.get("policyLabels", ()), *said.get("policy", ()))),
-                release_types=_release_types(details.get("releaseType"), said.get("releaseType")),
-                product_names=details.get("productNames", ()),
-                access_type=details.get("accessType", ""),
-                created_at=artifact.created_at,
-                updated_at=artifact.updated_at,
-                is_public=artifact.is_public,
-                guest_access=artifact.guest_access,
-                labels=artifact.labels,
-                attributes={key: value for key, value in attributes.items() if value},
-            )
+            yield _hit(artifact, attributes, said.get("policy", ()), said.get("releaseType"))
 
 
 class ImageSource:
@@ -159,30 +139,38 @@ class ImageSource:
                 "publisher": details.get("publisher"),
                 "logo": details.get("logo"),
             }
-            yield Hit(
-                row_id=repository.id,
-                resource_id=repository.path,
-                name=repository.name,
-                org_name=repository.org.name,
-                team_name=repository.team.name if repository.team else "",
-                display_name=details.get("displayName", repository.name),
-                description=details.get("shortDescription", ""),
-                owner=repository.owner,
-                policies=frozenset(details.get("policyLabels", ())),
-                release_types=_release_types(details.get("releaseType")),
-                product_names=details.get("productNames", ()),
-                access_type=details.get("accessType", ""),
-                created_at=repository.created_at,
-                updated_at=repository.updated_at,
-                is_public=repository.is_public,
-                guest_access=repository.guest_access,
-                labels=repository.labels,
-                attributes={key: value for key, value in attributes.items() if value},
-            )
+            yield _hit(repository, attributes)
 
 
-def _release_types(*given: str | None) -> frozenset[str]:
-    return frozenset(RELEASE_TYPES[name] for name in given if name)
+def _hit(
+    row: Artifact | ImageRepository,
+    attributes: Mapping[str, str | None],
+    policies: Iterable[str] = (),
+    release_type: str | None = None,
+) -> Hit:
+    """The hit of a row; ``policies`` and ``release_type`` are those of its latest version, beside its own."""
+    details = row.details
+    release_types = filter(None, (details.get("releaseType"), release_type))
+    return Hit(
+        row_id=row.id,
+        resource_id=row.path,
+        name=row.name,
+        org_name=row.org.name,
+        team_name=row.team.name if row.team else "",
+        display_name=details.get("displayName", row.name),
+        description=details.get("shortDescription", ""),
+        owner=row.owner,
+        policies=frozenset((*details.get("policyLabels", ()), *policies)),
+        release_types=frozenset(RELEASE_TYPES[name] for name in release_types),
+        product_names=details.get("productNames", ()),
+        access_type=details.get("accessType", ""),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        is_public=row.is_public,
+        guest_access=row.guest_access,
+        labels=row.labels,
+        attributes={key: value for key, value in attributes.items() if value},
+    )
 
 
 SOURCES: dict[str, Source] = {
